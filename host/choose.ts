@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { complete, type ChatMessage, type ChatRequest, type Model, type ToolCall } from '../kit/model.ts';
+import type { JsonObject } from '../kit/tool.ts';
+import { plainSchema } from './arguments.ts';
+import type { HostTool } from './connections.ts';
+import { offered } from './shown.ts';
+
+/** The choice that ends the turn. */
+const ANSWER = 'answer';
+
+export interface ChooseScope {
+  model: Model;
+  modelName: string;
+  system: string;
+  messages: ChatMessage[];
+  signal: AbortSignal;
+}
+
+/**
+ * The next call of a model that cannot call tools by itself, or undefined when it would rather answer. Asked in two
+ * steps, each constrained by a schema: a 135M model picks the right name from a list, and fills in one tool's arguments
+ * better than a choice of many.
+ */
+export async function choose(scope: ChooseScope, tools: HostTool[]): Promise<ToolCall | undefined> {
+  const names = tools.map((tool) => tool.name);
+  const chosen = await constrained(
+    scope,
+    [
+      {
+        role: 'user',
+        content: `Which tool is needed next? Say its name, or "${ANSWER}" when none is needed any more.`,
+      },
+    ],
+    {
+      type: 'object',
+      properties: { tool: { type: 'string', enum: [...names, ANSWER] } },
+      required: ['tool'],
+    },
+    tools,
+  );
+  const tool = tools.find((one) => one.name === chosen['tool']);
+  if (!tool) return undefined;
+  const content = `Fill in the arguments of ${tool.name}: ${tool.description}`;
+  const args = await constrained(
+    scope,
+    [{ role: 'user', content }],
+    plainSchema(offered(tool).parameters),
+    [],
+  );
+  return { name: tool.name, arguments: args };
+}
+
+/** The messages for a model whose template knows no tools: calls and results as plain text. */
+export function asText(messages: ChatMessage[]): ChatMessage[] {
+  return messages.map(({ role, content, tool_calls, tool_name }) => {
+    if (role === 'tool') return { role: 'user', content: `Result of ${tool_name}:\n${content}` };
+    const calls = (tool_calls ?? []).map(
+      (call) => `I call ${call.name} with ${JSON.stringify(call.arguments)}.`,
+    );
+    return { role, content: [content, ...calls].filter((line) => line !== '').join('\n') };
+  });
+}
+
+/** The system's message, with the tools that there are to choose from. */
+export function systemText(system: string, tools: HostTool[]): ChatMessage {
+  const lines = tools.map((tool) => `- ${tool.name}: ${tool.description}`);
+  return { role: 'system', content: [system, ...(lines.length > 0 ? ['Tools:', ...lines] : [])].join('\n') };
+}
+
+async function constrained(
+  scope: ChooseScope,
+  question: ChatMessage[],
+  format: JsonObject,
+  tools: HostTool[],
+): Promise<JsonObject> {
+  const request: ChatRequest = {
+    model: scope.modelName,
+    messages: [systemText(scope.system, tools), ...asText(scope.messages), ...question],
+    format,
+    think: false,
+    options: { temperature: 0 },
+  };
+  const { text } = await complete(scope.model, request, scope.signal);
+  return z.record(z.string(), z.unknown()).catch({}).parse(jsonOrNothing(text));
+}
+
+/** An answer that was cut at its length is no JSON; it counts as none. */
+function jsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,250 @@
+import { randomUUID } from 'node:crypto';
+import { Jobs } from './jobs.ts';
+import type { JournalEntry } from './journal.ts';
+import { internalError } from './log.ts';
+import { redact } from './secrets.ts';
+import {
+  ToolError,
+  type Catalogue,
+  type JsonObject,
+  type ListedTool,
+  type Prompt,
+  type Question,
+  type Resource,
+  type Runtime,
+  type ServerDefinition,
+  type Tool,
+  type ToolContext,
+} from './tool.ts';
+
+/** A result's text past this many characters is refused: it would fill any context and most pipes. */
+const MAX_RESULT_CHARS = 1_000_000;
+
+/** A tool as it is listed to clients. */
+export interface Listing {
+  name: string;
+  title: string;
+  description: string;
+  inputSchema: JsonObject;
+  outputSchema: JsonObject;
+  annotations: JsonObject;
+}
+
+/** What a call came to; `ask` means that a person must answer first. */
+export type Outcome =
+  | { kind: 'value'; value: JsonObject; text: string }
+  | { kind: 'error'; message: string }
+  | { kind: 'ask'; question: Question }
+  | { kind: 'unknown'; message: string };
+
+/** Who calls and what they can do. */
+export interface Caller {
+  client: string;
+  signal: AbortSignal;
+  progress: ToolContext['progress'];
+  /** The person's answer to the question, when the client came back with one. */
+  answer: 'accepted' | 'declined' | 'none';
+  canAsk: boolean;
+}
+
+/** A server that is open: its definition bound to its dependencies, ready for any transport. */
+export interface Mounted {
+  name: string;
+  title: string;
+  instructions: string;
+  fixed: Listing[];
+  forged: () => Listing[];
+  has: (tool: string) => boolean;
+  call: (tool: string, input: unknown, caller: Caller) => Promise<Outcome>;
+  resources: BoundResource[];
+  prompts: BoundPrompt[];
+  onChange: (listener: () => void) => () => void;
+  close: () => Promise<void>;
+}
+
+export interface BoundResource extends Omit<Resource<unknown>, 'read' | 'complete'> {
+  read: (variables: Record<string, string>) => Promise<{ text: string; mimeType?: string }>;
+  complete: (variable: string, prefix: string, known: Record<string, string>) => Promise<string[]>;
+}
+
+export interface BoundPrompt extends Omit<Prompt<unknown>, 'render'> {
+  render: (args: Record<string, string>) => Promise<string>;
+}
+
+/** Opens a definition and binds it: from here on nothing knows its types, and nothing needs to. */
+export async function mount<Config, Deps>(
+  definition: ServerDefinition<Config, Deps>,
+  config: Config,
+  runtime: Runtime,
+): Promise<Mounted> {
+  const deps = await definition.open(config, runtime);
+  const catalogue = definition.catalogue?.(deps);
+  const tools = new Map(definition.tools.map((tool) => [tool.name, tool]));
+  const jobs = new Jobs();
+  return {
+    name: definition.name,
+    title: definition.title,
+    instructions: definition.instructions,
+    fixed: definition.tools.map(listing),
+    forged: () => catalogue?.list().map(forgedListing) ?? [],
+    has: (name) => tools.has(name) || (catalogue?.has(name) ?? false),
+    onChange: (listener) => catalogue?.onChange(listener) ?? (() => {}),
+    call: (name, input, caller) => {
+      const tool = tools.get(name) ?? forgedTool<Deps>(name, catalogue);
+      return callTool(tool, input, deps, { caller, jobs, runtime, server: definition.name });
+    },
+    resources: definition.resources.map(({ read, complete, ...rest }) => ({
+      ...rest,
+      read: (variables) => read(variables, deps),
+      complete: async (variable, prefix, known) => complete?.(variable, prefix, known, deps) ?? [],
+    })),
+    prompts: definition.prompts.map(({ render, ...rest }) => ({
+      ...rest,
+      render: (args) => render(args, deps),
+    })),
+    async close() {
+      jobs.stop();
+      await definition.close(deps);
+    },
+  };
+}
+
+interface CallScope {
+  caller: Caller;
+  jobs: Jobs;
+  runtime: Runtime;
+  server: string;
+}
+
+/** The one place where a call is journalled, timed, asked about, cut at its deadline, and its error told. */
+async function callTool<Deps>(
+  tool: Callable<Deps>,
+  input: unknown,
+  deps: Deps,
+  scope: CallScope,
+): Promise<Outcome> {
+  const { caller } = scope;
+  const started = performance.now();
+  const journal = scope.runtime.journal.child({ server: scope.server, client: caller.client, call: randomUUID() });
+  const record = (outcome: JournalEntry['outcome'], detail?: string) =>
+    journal.record({ kind: 'tool', name: tool.name, ms: performance.now() - started, outcome, detail });
+  const deadline = tool.long ? undefined : AbortSignal.timeout(tool.deadlineMs);
+  const signal = deadline ? AbortSignal.any([caller.signal, deadline]) : caller.signal;
+  const ctx: ToolContext = { signal, journal, progress: caller.progress };
+  try {
+    const args = tool.long ? withoutJobArguments(input) : input;
+    const asked = tool.long && isJobCall(input) ? undefined : await tool.confirm(args, deps, ctx);
+    if (asked && caller.answer !== 'accepted') {
+      if (caller.answer === 'none' && caller.canAsk) return { kind: 'ask', question: asked };
+      const why = caller.answer === 'declined' ? 'A person declined it.' : 'A person has to decide this.';
+      record('denied');
+      return { kind: 'error', message: `${why} Outside this client: ${asked.elsewhere}` };
+    }
+    const running = tool.long
+      ? scope.jobs.run(tool.name, asObject(input), ctx, (inner) => tool.run(args, deps, inner))
+      : tool.run(args, deps, ctx);
+    const value = await untilAborted(running, signal);
+    const result = finish(tool.name, value);
+    record('ok');
+    return result;
+  } catch (error) {
+    if (deadline?.aborted) {
+      record('timeout');
+      return { kind: 'error', message: `${tool.name} took over ${tool.deadlineMs / 1000} s and was cut. Ask for less, or try again.` };
+    }
+    if (caller.signal.aborted) {
+      record('cancelled');
+      return { kind: 'error', message: `${tool.name} was cancelled.` };
+    }
+    if (error instanceof ToolError) {
+      record('error', error.message.slice(0, 300));
+      return { kind: 'error', message: redact(error.message) };
+    }
+    const id = internalError(error);
+    record('error', `internal error ${id}`);
+    return { kind: 'error', message: `Internal error, id ${id}; its cause is in the server's log. Try again, or report it.` };
+  }
+}
+
+function finish(tool: string, value: JsonObject): Outcome {
+  const text = JSON.stringify(value);
+  if (text.length > MAX_RESULT_CHARS) {
+    throw new ToolError(
+      `The result of ${tool} has ${text.length} characters; the limit is ${MAX_RESULT_CHARS}. Ask for a smaller part.`,
+    );
+  }
+  const safe = redact(text);
+  return { kind: 'value', text: safe, value: safe === text ? value : asObject(JSON.parse(safe)) };
+}
+
+/** Rejects as soon as the signal does, whether or not the work listens to it. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
+
+type Callable<Deps> = Pick<Tool<Deps>, 'name' | 'deadlineMs' | 'long' | 'confirm' | 'run'>;
+
+function forgedTool<Deps>(name: string, catalogue: Catalogue | undefined): Callable<Deps> {
+  return {
+    name,
+    deadlineMs: 50_000,
+    long: false,
+    confirm: async () => undefined,
+    run: async (input, _deps, ctx) => {
+      if (!catalogue?.has(name)) throw new ToolError(`${name} is no longer published. List the tools again.`);
+      return catalogue.call(name, input ?? {}, ctx);
+    },
+  };
+}
+
+function listing<Deps>(tool: Tool<Deps>): Listing {
+  return {
+    name: tool.name,
+    title: tool.title,
+    description: tool.description,
+    inputSchema: tool.long ? withJobArguments(tool.inputSchema()) : tool.inputSchema(),
+    outputSchema: tool.outputSchema(),
+    annotations: annotations(tool),
+  };
+}
+
+function forgedListing({ effect, ...tool }: ListedTool): Listing {
+  return { ...tool, annotations: annotations({ effect, idempotent: effect === 'read', openWorld: false }) };
+}
+
+/** All four hints, since clients disagree about the defaults. */
+function annotations(tool: Pick<Tool<unknown>, 'effect' | 'idempotent' | 'openWorld'>): JsonObject {
+  return {
+    readOnlyHint: tool.effect === 'read',
+    destructiveHint: tool.effect === 'destroy',
+    idempotentHint: tool.idempotent,
+    openWorldHint: tool.openWorld,
+  };
+}
+
+function withJobArguments(schema: JsonObject): JsonObject {
+  return {
+    ...schema,
+    properties: {
+      ...asObject(schema['properties']),
+      wait_s: { type: 'number', description: 'answer after so many seconds (50)' },
+      job: { type: 'string', description: 'go on waiting for this job' },
+    },
+  };
+}
+
+function withoutJobArguments(input: unknown): JsonObject {
+  const { wait_s: _wait, job: _job, ...rest } = asObject(input);
+  return rest;
+}
+
+const isJobCall = (input: unknown) => typeof asObject(input)['job'] === 'string';
+
+function asObject(value: unknown): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}

@@ -1,0 +1,226 @@
+import { z } from 'zod';
+import type { Journal } from './journal.ts';
+import {
+  measure,
+  ModelError,
+  type ChatEvent,
+  type ChatMessage,
+  type ChatRequest,
+  type Model,
+  type ModelInfo,
+} from './model.ts';
+import { Exchange } from './ollama-http.ts';
+
+export { complete, ModelError } from './model.ts';
+export type { Answer, ChatEvent, ChatMessage, ChatRequest, Model, ModelInfo, OfferedTool } from './model.ts';
+
+/** Room left for an answer where the request does not say. */
+const ANSWER_TOKENS = 2048;
+const UNKNOWN_CONTEXT = 8192;
+/** Ollama loads a model anew when `num_ctx` changes, so there are few sizes, and a model's never shrinks. */
+const CONTEXTS = [8192, 16_384, 32_768, 65_536, 131_072, 262_144];
+/** What needs no model loaded answers at once or not at all. */
+const SMALL_CALL_MS = 10_000;
+
+/**
+ * The models of an Ollama server. A call ends when `signal` aborts, also before the first byte, or when no byte came
+ * for `deadlineMs`: reading a long prompt may take a slow CPU a quarter of an hour.
+ */
+export function ollamaModel(options: { host?: string; journal?: Journal; deadlineMs?: number } = {}): Model {
+  const { journal, deadlineMs = 30 * 60_000 } = options;
+  const exchange = (signal: AbortSignal, ms: number, model?: string) =>
+    new Exchange({ host: options.host, signal, deadlineMs: ms, model });
+  const known = new Map<string, ModelInfo>();
+  const contexts = new Map<string, number>();
+
+  const show = async (name: string, signal: AbortSignal) => {
+    const before = known.get(name);
+    if (before) return before;
+    const raw = await exchange(signal, SMALL_CALL_MS, name).once((client) => client.show({ model: name }));
+    const info = modelInfo(name, parsed(shown, raw));
+    known.set(name, info);
+    return info;
+  };
+
+  async function* chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent> {
+    const started = performance.now();
+    const stream = exchange(signal, deadlineMs, request.model);
+    let outcome: 'ok' | 'error' | 'cancelled' = 'cancelled';
+    let detail = '';
+    try {
+      const info = await show(request.model, signal);
+      const measured = measure(request);
+      const context = request.options?.num_ctx ?? contextFor(measured, request, info, contexts);
+      const client = await stream.client();
+      let calls = 0;
+      for await (const raw of await client.chat({ ...wireRequest(request, info, context), stream: true })) {
+        const { message, ...end } = parsed(chunk, raw);
+        if (message?.thinking) yield { type: 'thinking', text: message.thinking };
+        if (message?.content) yield { type: 'text', text: message.content };
+        for (const call of message?.tool_calls ?? []) {
+          calls += 1;
+          yield { type: 'tool_call', id: call.id ?? `call_${calls}`, ...call.function };
+        }
+        if (end.done) {
+          outcome = 'ok';
+          detail = `${end.prompt_eval_count} tokens read, ${end.eval_count} written`;
+          yield {
+            type: 'done',
+            reason: end.done_reason,
+            promptTokens: end.prompt_eval_count,
+            answerTokens: end.eval_count,
+            ms: performance.now() - started,
+            context,
+            measured,
+          };
+        }
+      }
+    } catch (error) {
+      const fault = stream.explain(error);
+      outcome = fault.reason === 'cancelled' ? 'cancelled' : 'error';
+      detail = fault.message;
+      throw fault;
+    } finally {
+      stream.end();
+      journal?.record({
+        kind: 'model',
+        name: request.model,
+        ms: performance.now() - started,
+        outcome,
+        detail,
+      });
+    }
+  }
+
+  return {
+    chat,
+    show,
+    async list(signal) {
+      const raw = await exchange(signal, SMALL_CALL_MS).once((client) => client.list());
+      return parsed(listed, raw).models.map(({ name, size, digest, details }) => {
+        return { name, size, digest, parameters: details?.parameter_size };
+      });
+    },
+    async embed(model, texts, signal) {
+      const raw = await exchange(signal, deadlineMs, model).once((client) =>
+        client.embed({ model, input: texts }),
+      );
+      return parsed(embedded, raw).embeddings;
+    },
+    async reachable(signal) {
+      try {
+        const raw = await exchange(signal, 3000).once((client) => client.version());
+        return { ok: true, version: parsed(versioned, raw).version };
+      } catch (error) {
+        return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+      }
+    },
+  };
+}
+
+const details = z.object({ parameter_size: z.string().optional() }).optional();
+const versioned = z.object({ version: z.string() });
+const listed = z.object({
+  models: z.array(z.object({ name: z.string(), size: z.number(), digest: z.string(), details })),
+});
+const embedded = z.object({ embeddings: z.array(z.array(z.number())) });
+const shown = z.object({
+  /** Missing before Ollama 0.6.4; the template tells then. */
+  capabilities: z.array(z.string()).optional(),
+  template: z.string().optional(),
+  model_info: z.record(z.string(), z.unknown()).optional(),
+  details,
+});
+const callArguments = z.preprocess(
+  // Some servers with Ollama's API send them as a string, as OpenAI does.
+  (value) => (typeof value === 'string' ? jsonOrNothing(value) : (value ?? {})),
+  z.record(z.string(), z.unknown()),
+);
+const chunk = z.object({
+  message: z
+    .object({
+      content: z.string().optional(),
+      thinking: z.string().optional(),
+      tool_calls: z
+        .array(
+          z.object({
+            id: z.string().min(1).optional().catch(undefined),
+            function: z.object({ name: z.string(), arguments: callArguments }),
+          }),
+        )
+        .nullish(),
+    })
+    .optional(),
+  done: z.boolean().default(false),
+  done_reason: z.string().default('stop'),
+  prompt_eval_count: z.number().default(0),
+  eval_count: z.number().default(0),
+});
+
+function jsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function parsed<T extends z.ZodType>(schema: T, raw: unknown): z.output<T> {
+  const result = schema.safeParse(raw);
+  if (result.success) return result.data;
+  const where = result.error.issues[0]?.path.join('.') || 'its root';
+  throw new ModelError(
+    'bad_answer',
+    `The model server's answer is not Ollama's (at ${where}): check OLLAMA_HOST, or update Ollama.`,
+  );
+}
+
+function modelInfo(name: string, raw: z.output<typeof shown>): ModelInfo {
+  const info = raw.model_info ?? {};
+  const length = info[`${String(info['general.architecture'])}.context_length`];
+  return {
+    name,
+    capabilities: raw.capabilities ?? ['completion', ...(raw.template?.includes('.Tools') ? ['tools'] : [])],
+    contextLength: typeof length === 'number' && length > 0 ? length : UNKNOWN_CONTEXT,
+    parameters: raw.details?.parameter_size,
+  };
+}
+
+/** Never left to the server: its default is 4,096 on small machines, and what does not fit is cut silently. */
+function contextFor(
+  measured: number,
+  request: ChatRequest,
+  info: ModelInfo,
+  contexts: Map<string, number>,
+): number {
+  const wanted = measured + (request.options?.num_predict ?? ANSWER_TOKENS);
+  const size = CONTEXTS.find((context) => context >= wanted) ?? info.contextLength;
+  const context = Math.min(info.contextLength, Math.max(size, contexts.get(request.model) ?? 0));
+  contexts.set(request.model, context);
+  return context;
+}
+
+function wireRequest(request: ChatRequest, info: ModelInfo, context: number) {
+  return {
+    model: request.model,
+    messages: request.messages.map(wireMessage),
+    options: { ...request.options, num_ctx: context },
+    ...(request.tools?.length && {
+      tools: request.tools.map((tool) => ({ type: 'function', function: { ...tool } })),
+    }),
+    ...(request.format && { format: request.format }),
+    // Asking a model that cannot think for thinking is an error 400.
+    ...(request.think !== undefined && info.capabilities.includes('thinking') && { think: request.think }),
+    ...(request.keep_alive && { keep_alive: request.keep_alive }),
+  };
+}
+
+function wireMessage({ tool_calls, ...message }: ChatMessage) {
+  if (!tool_calls) return message;
+  return {
+    ...message,
+    tool_calls: tool_calls.map(({ id, name, arguments: args }) => {
+      return { ...(id && { id }), function: { name, arguments: args } };
+    }),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * Secrets by name, and their removal from everything that is written for people, models or files.
+ * Imports nothing heavy: every server loads it at start.
+ */
+
+/** A place that knows secrets by name: the environment now, the auth server's store later. */
+export interface SecretSource {
+  /** For errors: "not found in the environment". */
+  readonly name: string;
+  /** How a person adds `name` here, as one sentence. */
+  how(name: string): string;
+  get(name: string): Promise<string | undefined>;
+}
+
+/** A reference that names no secret, or is none. Its message says how to add one. */
+export class SecretError extends Error {
+  override name = 'SecretError';
+}
+
+const reference = /^secret:\/\/([a-z0-9][a-z0-9._-]{0,63})$/;
+
+/** True for `secret://name`, whether or not such a secret exists. */
+export function isSecretRef(text: string): boolean {
+  return text.startsWith('secret://');
+}
+
+const variable = (name: string) => `KUZNIA_SECRET_${name.toUpperCase().replace(/[.-]/g, '_')}`;
+
+/** `secret://gitlab-token` is KUZNIA_SECRET_GITLAB_TOKEN. */
+export function environmentSecrets(env: Record<string, string | undefined> = process.env): SecretSource {
+  return {
+    name: 'the environment',
+    how: (name) => `Set ${variable(name)} in the environment`,
+    get: async (name) => env[variable(name)] || undefined,
+  };
+}
+
+/** The value behind `secret://name`, from the first source that has it; from then on `redact` removes it. */
+export async function resolveSecret(
+  ref: string,
+  sources: SecretSource[] = [environmentSecrets()],
+): Promise<string> {
+  const name = reference.exec(ref)?.[1];
+  if (name === undefined) {
+    // Not shown: whoever put a token where a reference belongs would find it in the log.
+    throw new SecretError(
+      'This is no secret reference. One reads secret://name: lower case letters, digits, - and _.',
+    );
+  }
+  for (const source of sources) {
+    const value = await source.get(name);
+    if (value === undefined) continue;
+    registerSecret(value, { label: name });
+    return value;
+  }
+  const how = sources.map((source) => source.how(name)).join(', or: ');
+  throw new SecretError(
+    `secret://${name} was not found in ${sources.map((source) => source.name).join(' or ')}. ${how}.`,
+  );
+}
+
+interface Needle {
+  text: string;
+  label: string;
+  /** Base64 whose last character also holds bits of what follows: that one goes too. */
+  ragged: boolean;
+}
+
+const needles = new Map<string, Needle>();
+let registered: { pattern: RegExp; longestFirst: Needle[] } | undefined;
+
+/**
+ * From now on `redact` shows `[secret:label]` instead of the value, plain or encoded. Values under 4 characters are
+ * not taken (they would be cut out of every other word), encoded forms under 8 neither.
+ */
+export function registerSecret(value: string, { label }: { label: string }): void {
+  if (value.length < 4) return;
+  const add = (text: string, least: number, ragged = false) => {
+    if (text.length >= least && !needles.has(text)) needles.set(text, { text, label, ragged });
+  };
+  const bytes = Buffer.from(value, 'utf8');
+  add(value, 4);
+  // A key of several lines may come back line by line, indented or quoted.
+  if (value.includes('\n')) {
+    for (const line of value.split(/\r?\n/)) if (!line.startsWith('-----')) add(line.trim(), 16);
+  }
+  const json = JSON.stringify(value).slice(1, -1);
+  for (const text of [json, json.replaceAll('/', '\\/'), ascii(json), JSON.stringify(json).slice(1, -1)])
+    add(text, 4);
+  const uri = encodeURIComponent(bytes.toString('utf8'));
+  const strict = uri.replace(/[!'()*~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  for (const text of [uri, strict, strict.replaceAll('%20', '+')]) {
+    add(text, 4);
+    add(
+      text.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase()),
+      4,
+    );
+  }
+  const hex = bytes.toString('hex');
+  add(hex, 8);
+  add(hex.toUpperCase(), 8);
+  // Where the value begins inside a base64 text decides its form: three, by the bytes before it modulo 3
+  // (`user:password` in a Basic header). Only characters made of the value's bits alone can be searched.
+  for (const before of [0, 1, 2]) {
+    const bits = (before + bytes.length) * 8;
+    const whole = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
+    const text = whole.slice(Math.ceil((before * 8) / 6), Math.floor(bits / 6));
+    add(text, 8, bits % 6 !== 0);
+    add(text.replaceAll('+', '-').replaceAll('/', '_'), 8, bits % 6 !== 0);
+  }
+  registered = undefined;
+}
+
+const ascii = (text: string) =>
+  text.replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+function compile(): NonNullable<typeof registered> {
+  const longestFirst = [...needles.values()].sort((a, b) => b.text.length - a.text.length);
+  const sources = longestFirst.map(
+    ({ text, ragged }) =>
+      text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&') + (ragged ? '[A-Za-z0-9+/_-]?={0,2}' : ''),
+  );
+  return { pattern: new RegExp(sources.join('|'), 'g'), longestFirst };
+}
+
+// Tokens that their own shape gives away, so that one nobody registered is not written either. Each starts at a
+// literal and is bounded or anchored, so that hostile text costs linear time.
+const shapes: [RegExp, string][] = [
+  // GitLab, docs.gitlab.com/security/tokens/#token-prefixes (routable tokens have dots)
+  [/\bgl(?:pat|oas|dt|rtr?|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[\w.-]{16,}/g, '[secret]'],
+  // GitHub, npm, Slack, OpenAI and Anthropic, AWS, age
+  [/\b(?:gh[pousr]_|github_pat_|npm_|xox[abeprs]-|sk-|AGE-SECRET-KEY-1)[\w-]{20,}/g, '[secret]'],
+  [/\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g, '[secret]'],
+  [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?/g, '[secret]'],
+  [/\b(Bearer|token) +(?!\[secret)[A-Za-z0-9._~+/-]{16,}=*/gi, '$1 [secret]'],
+  // Header lines and fields, quoted or not: the value goes up to the quote or the end of the line. A value that is
+  // one redacted secret already keeps its label.
+  [
+    /\b((?:proxy-)?authorization|private-token|job-token|deploy-token|x-auth-token|x-api-key|x-2fa-code|(?:set-)?cookie)((?:\\?["'])? *[:=] *(?:\\?["'])?)(?!(?:\w+ )?\[secret[^\]\n]*\](?:$|[\\"'\r\n]))[^\s"'\\][^"'\\\r\n]*/gim,
+    '$1$2[secret]',
+  ],
+  [
+    /(\\?["'](?:password|passwd|private_token|access_token|refresh_token|id_token|auth_?token|token|client_secret|api_?key)\\?["'] *: *\\?["'])(?!\[secret)[^"'\\\r\n]+/gi,
+    '$1[secret]',
+  ],
+  [
+    /([?&;](?:private_token|access_token|refresh_token|id_token|job_token|token|api_?key|password|client_secret|code|sig|x-amz-signature)=)(?!\[secret)[^&\s"'#\\]+/gi,
+    '$1[secret]',
+  ],
+  // URL user information (RFC 3986 3.2.1): a password always, a user alone in http(s), where it is a token.
+  [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s/?#:@"'\\]*:)(?!\[secret)[^\s/?#"'\\]+@/gi, '$1[secret]@'],
+  [/\b(https?:\/\/)(?!\[secret)[^\s/?#:@"'\\]+@/gi, '$1[secret]@'],
+];
+
+// One cheap look for what every shape needs somewhere; most texts stop here.
+const hint =
+  /gl[a-z]{2,5}-|gh[pousr]_|_pat_|npm_|xox|sk-|AGE-S|AKIA|ASIA|PRIVATE KEY|token|bearer|authoriz|cookie|-code|api.?key|passw|secret|[?&;](?:code|sig)=|signature|@/i;
+
+/** The text without registered secrets (plain, JSON, URL, hex, base64) and without tokens of a well-known shape. */
+export function redact(text: string): string {
+  let clean = text;
+  if (needles.size > 0) {
+    registered ??= compile();
+    const { pattern, longestFirst } = registered;
+    clean = clean.replace(pattern, (found) => {
+      const label = longestFirst.find((needle) => found.startsWith(needle.text))?.label;
+      return label === undefined ? '[secret]' : `[secret:${label}]`;
+    });
+  }
+  if (!hint.test(clean)) return clean;
+  for (const [pattern, shown] of shapes) clean = clean.replace(pattern, shown);
+  return clean;
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { toolFor, ToolError } from '../../kit/tool.ts';
+import { bareName, forgedName, type Sandbox } from './sandbox.ts';
+import { reviewText } from './review.ts';
+
+const tool = toolFor<Sandbox>();
+
+const name = z.string().transform(bareName);
+const version = z.string().optional();
+
+export const release = [
+  tool({
+    name: 'sandbox_approve_tool',
+    title: 'Approve a tool',
+    description: 'Ask a person to approve a tested version. Only needed where the policy wants a person.',
+    effect: 'write',
+    idempotent: true,
+    input: z.object({ name, version: z.string() }),
+    output: z.object({ name: z.string(), version: z.string(), status: z.string() }),
+    async confirm(input, { registry }) {
+      const stored = await registry.read(input.name, input.version);
+      if (stored.status === 'approved' || stored.status === 'production') return undefined;
+      const command = `kuznia approve ${input.name} ${input.version}`;
+      return { message: await reviewText(registry, input.name, input.version), elsewhere: command };
+    },
+    async run(input, { registry }) {
+      const before = await registry.read(input.name, input.version);
+      if (before.status !== 'approved' && before.status !== 'production') {
+        await registry.approve(input.name, input.version, { who: 'person', how: 'elicitation' });
+      }
+      const { status } = await registry.read(input.name, input.version);
+      return { name: input.name, version: input.version, status };
+    },
+  }),
+  tool({
+    name: 'sandbox_publish_tool',
+    title: 'Publish a tool',
+    description: 'Make an approved version live as forged_NAME, for every client at once.',
+    effect: 'write',
+    idempotent: true,
+    input: z.object({ name, version }),
+    output: z.object({ tool: z.string(), version: z.string(), previous: z.string().optional() }),
+    async run(input, { registry }) {
+      const { manifest } = await registry.read(input.name, input.version);
+      if (manifest.grants.length > 0) {
+        throw new ToolError(
+          `${input.name} asks for ${manifest.grants.join(', ')}, and no lane can give that yet, so it cannot be published. Save a version without grants.`,
+        );
+      }
+      const live = await registry.publish(input.name, input.version);
+      return { tool: forgedName(input.name), version: live.version, ...previous(live.previous) };
+    },
+  }),
+  tool({
+    name: 'sandbox_rollback_tool',
+    title: 'Roll a tool back',
+    description: 'Make the version that was live before (or the given one) live again.',
+    effect: 'write',
+    input: z.object({ name, version }),
+    output: z.object({ tool: z.string(), version: z.string(), previous: z.string().optional() }),
+    async run(input, { registry }) {
+      const live = await registry.rollback(input.name, input.version);
+      return { tool: forgedName(input.name), version: live.version, ...previous(live.previous) };
+    },
+  }),
+  tool({
+    name: 'sandbox_retire_tool',
+    title: 'Retire a tool',
+    description: 'Take a published tool away; its versions stay, and a rollback brings it back.',
+    effect: 'write',
+    idempotent: true,
+    input: z.object({ name, version }),
+    output: z.object({ tool: z.string(), version: z.string() }),
+    async run(input, { registry }) {
+      const live = registry.live().find((one) => one.name === input.name);
+      if (live && input.version !== undefined && live.version !== input.version) {
+        throw new ToolError(
+          `${input.version} of ${input.name} is not live; ${live.version} is. Name that version, or none.`,
+        );
+      }
+      const retired = await registry.retire(input.name);
+      return { tool: forgedName(input.name), version: retired.version };
+    },
+  }),
+];
+
+const previous = (was: string | undefined) => (was === undefined ? {} : { previous: was });

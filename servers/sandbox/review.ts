@@ -1,0 +1,48 @@
+import { openRegistry, type Registry } from './registry.ts';
+import { short } from './compare.ts';
+
+/** What a person sees before deciding on a version, and how the decision is kept. */
+export interface Review {
+  text: string;
+  status: string;
+  approve: (who: string) => Promise<void>;
+  refuse: (who: string) => Promise<void>;
+  close: () => Promise<void>;
+}
+
+/** Opens a version for a person's decision at the command line. Throws ToolError for an unknown one. */
+export async function review(home: string, name: string, version: string): Promise<Review> {
+  const registry = await openRegistry(home);
+  try {
+    const { status } = await registry.read(name, version);
+    return {
+      text: await reviewText(registry, name, version),
+      status,
+      approve: (who) => registry.approve(name, version, { who, how: 'kuznia approve' }),
+      refuse: (who) => registry.refuse(name, version, { who, how: 'kuznia approve' }),
+      close: () => registry.close(),
+    };
+  } catch (error) {
+    await registry.close();
+    throw error;
+  }
+}
+
+/** Code, tests, grants, gates, and the difference to the version in use. */
+export async function reviewText(registry: Registry, name: string, version: string): Promise<string> {
+  const { manifest, code, tests, verdict, status } = await registry.read(name, version);
+  const live = registry.live().find((one) => one.name === name);
+  const grants = manifest.grants.length > 0 ? manifest.grants.join(', ') : 'none';
+  const gates = verdict?.gates.map((one) => `${one.passed ? 'ok' : 'FAILED'} ${one.gate}`).join(', ');
+  const parts = [
+    `${name} ${version} (${status}): ${manifest.description}`,
+    `Grants: ${grants}`,
+    `Gates: ${gates ?? 'not tested'}`,
+    `Tests:\n${tests.map((test) => `  ${short(test.input)} -> ${'error' in test ? `error "${test.error}"` : short(test.output)}`).join('\n')}`,
+    `Code (${manifest.language}):\n${code}`,
+  ];
+  if (live && live.version !== version) {
+    parts.push(`Difference to ${live.version}, which is live:\n${await registry.diff(name, live.version, version)}`);
+  }
+  return parts.join('\n\n');
+}
