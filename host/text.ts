@@ -1,11 +1,12 @@
+import { stripVTControlCharacters } from 'node:util';
+
 /** What other people wrote (a model, a tool, a file) must not steer the terminal: controls go, hidden ones are shown. */
 export function clean(text: string): string {
-  return text
-    .replace(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g, '')
+  return stripVTControlCharacters(text)
     .replace(/\r\n?/g, '\n')
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+    .replace(/[^\P{Cc}\n\t]/gu, '')
     .replace(
-      /[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+      /[\p{Bidi_C}\u200b\u2060-\u2064\ufeff]/gu,
       (hidden) => `\\u${hidden.charCodeAt(0).toString(16).padStart(4, '0')}`,
     );
 }
@@ -129,11 +130,6 @@ export function duration(ms: number): string {
 
 /** The names most like `name`, nearest first: mistyped, or sharing its words. */
 export function nearest(name: string, known: string[], most = 3): string[] {
-  const words = (text: string) =>
-    text
-      .toLowerCase()
-      .split(/[^a-z0-9]+/)
-      .filter((word) => word.length > 2);
   const wanted = words(name);
   return known
     .map((candidate) => {
@@ -147,6 +143,8 @@ export function nearest(name: string, known: string[], most = 3): string[] {
     .slice(0, most)
     .map(({ candidate }) => candidate);
 }
+
+const words = (text: string): string[] => text.toLowerCase().match(/[a-z0-9]{3,}/g) ?? [];
 
 /** Levenshtein's distance; names are short. */
 function edits(a: string, b: string): number {

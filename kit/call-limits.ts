@@ -1,5 +1,8 @@
 /** What one host is spared: too many calls a second or at once, and calls while it is down. */
 
+/** No call sleeps longer than this for a server that asks it to. */
+export const longestWaitMs = 60_000;
+
 export interface Limits {
   /** Token bucket: so many calls a second, `burst` at once (default: one second's worth, at least 1). */
   rate?: { perSecond: number; burst?: number };
@@ -7,6 +10,11 @@ export interface Limits {
   concurrency?: number;
   /** Circuit breaker: after `failures` in a row (default 5) no call is made for `resetMs` (default 15,000). */
   breaker?: { failures?: number; resetMs?: number };
+}
+
+/** Tells how the call ended; undefined says nothing about the host (cancelled, never sent). */
+export interface Pass {
+  settle(ok: boolean | undefined): void;
 }
 
 export interface Host {
@@ -17,10 +25,8 @@ export interface Host {
   quiet(ms: number): void;
   /** Waits for a free place; the result frees it, once. Rejects when `signal` aborts. */
   enter(signal: AbortSignal): Promise<() => void>;
-  /** Undefined: go on. Else the time until the next trial, in ms. The first caller after that time is the trial. */
-  refused(): number | undefined;
-  /** How the call ended; undefined says nothing about the host (cancelled, never sent). */
-  settle(ok: boolean | undefined): void;
+  /** Leave to call, or the time until the next trial, in ms. While the circuit is open, one call is the trial. */
+  pass(): Pass | { wait: number };
   /** Failures in a row. */
   failures(): number;
 }
@@ -65,20 +71,19 @@ export function hostFor(limits: Limits): Host {
         else busy--;
       };
     },
-    refused() {
-      if (failed < allowed) return undefined;
+    pass() {
+      const open = failed >= allowed;
       const wait = openUntil - performance.now();
-      if (wait <= 0 && !trial) {
-        trial = true;
-        return undefined;
-      }
-      return Math.max(wait, 100);
-    },
-    settle(ok) {
-      trial = false;
-      if (ok === undefined) return;
-      failed = ok ? 0 : failed + 1;
-      if (!ok && failed >= allowed) openUntil = performance.now() + resetMs;
+      if (open && (wait > 0 || trial)) return { wait: Math.max(wait, 1000) };
+      if (open) trial = true;
+      return {
+        settle(ok) {
+          if (open) trial = false;
+          if (ok === undefined) return;
+          failed = ok ? 0 : failed + 1;
+          if (!ok && failed >= allowed) openUntil = performance.now() + resetMs;
+        },
+      };
     },
     failures: () => failed,
   };
@@ -103,6 +108,7 @@ function turn(queue: (() => void)[], signal: AbortSignal): Promise<void> {
 /** One deadline over a whole call, together with the caller's own signal. */
 export interface Clock {
   signal: AbortSignal;
+  timeoutMs: number;
   ended(): 'deadline' | 'cancelled' | undefined;
   /** In ms. */
   left(): number;
@@ -126,6 +132,7 @@ export function startClock(timeoutMs: number, signal: AbortSignal | undefined): 
   signal?.addEventListener('abort', cancel, { once: true });
   return {
     signal: controller.signal,
+    timeoutMs,
     ended: () => ended,
     left: () => until - performance.now(),
     pause: (ms) =>

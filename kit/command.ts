@@ -171,8 +171,9 @@ function run(program: string, args: string[], what: string, options: CommandOpti
 }
 
 /**
- * Starts a child that stays. Its handles are unref'd, so it keeps no process alive, and it goes with us at exit. It
- * should itself end when its stdin ends: after a SIGKILL of ours that is all it learns. stderr goes to the log.
+ * Starts a child that stays. Its handles are unref'd, so it keeps no process alive (who waits for its answer holds the
+ * event loop by a deadline's timer), and it goes with us at exit. It should itself end when its stdin ends: after a
+ * SIGKILL of ours that is all it learns. Its stderr goes to the log, at `debug`.
  */
 export function openCommand(
   program: string,

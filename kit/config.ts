@@ -246,7 +246,12 @@ function findFault(text: string): { at: number; what: string } {
       return { at, what: 'expected a name in double quotes' };
     if (odd) return { at, what: `${JSON.stringify(odd)} is out of place; texts stand in double quotes` };
     if (now === '')
-      return { at, what: open.length ? `the file ends with ${open.length} of { [ not closed` : 'this is no whole JSON text' };
+      return {
+        at,
+        what: open.length
+          ? `the file ends with ${open.length} of { [ not closed`
+          : 'this is no whole JSON text',
+      };
     if ((now === '}' || now === ']') && last === ',')
       return { at, what: `remove the comma before this ${now}` };
     if (wantsValue && (now === ',' || now === ':' || (now === '}' && last === ':'))) {

@@ -76,7 +76,8 @@ export async function serveHttp(
     if (!['GET', 'POST', 'DELETE'].includes(req.method ?? '')) {
       return refuse(res, 405, 'Only GET, POST and DELETE are served here.', { allow: 'GET, POST, DELETE' });
     }
-    const body = req.method === 'POST' ? await readJson(req, res, maxBody, options.bodyMs ?? 15_000) : undefined;
+    const body =
+      req.method === 'POST' ? await readJson(req, res, maxBody, options.bodyMs ?? 15_000) : undefined;
     if (body === 'answered') return;
     if (!(await isLegacyRequest(await toWebRequest(req, body), body))) return modernNode(req, res, body);
     const id = req.headers['mcp-session-id'];
@@ -86,10 +87,16 @@ export async function serveHttp(
       return refuse(res, 404, 'That session has ended. Initialize a new one.');
     }
     if (!isInitializeRequest(body)) {
-      return refuse(res, 400, 'No session: send `initialize` first, then its Mcp-Session-Id with every request.');
+      return refuse(
+        res,
+        400,
+        'No session: send `initialize` first, then its Mcp-Session-Id with every request.',
+      );
     }
     if (!sessions.makeRoom()) {
-      return refuse(res, 503, 'All sessions are in use. End one, or try again later.', { 'retry-after': '30' });
+      return refuse(res, 503, 'All sessions are in use. End one, or try again later.', {
+        'retry-after': '30',
+      });
     }
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
@@ -109,17 +116,20 @@ export async function serveHttp(
 
   const old = options.sse ? (await import('./sse.ts')).oldSse(factory, sessions, maxBody) : undefined;
 
-  const http = createServer({ maxHeaderSize: 16 * 1024, requestTimeout: 0, headersTimeout: 10_000 }, (req, res) => {
-    const path = new URL(req.url ?? '/', 'http://localhost').pathname;
-    const route = path === '/mcp' ? mcp : old?.(req, path);
-    if (!allowed(req, res)) return;
-    if (!route) return refuse(res, 404, `Nothing is served at ${path}; MCP is at /mcp.`);
-    route(req, res).catch((error: unknown) => {
-      const id = internalError(error);
-      if (res.headersSent) res.destroy();
-      else refuse(res, 500, `Internal error, id ${id}; its cause is in the log of the server.`);
-    });
-  });
+  const http = createServer(
+    { maxHeaderSize: 16 * 1024, requestTimeout: 0, headersTimeout: 10_000 },
+    (req, res) => {
+      const path = new URL(req.url ?? '/', 'http://localhost').pathname;
+      const route = path === '/mcp' ? mcp : old?.(req, path);
+      if (!allowed(req, res)) return;
+      if (!route) return refuse(res, 404, `Nothing is served at ${path}; MCP is at /mcp.`);
+      route(req, res).catch((error: unknown) => {
+        const id = internalError(error);
+        if (res.headersSent) res.destroy();
+        else refuse(res, 500, `Internal error, id ${id}; its cause is in the log of the server.`);
+      });
+    },
+  );
   http.maxConnections = options.maxConnections ?? 256;
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
@@ -177,7 +187,9 @@ export class Sessions {
   /** False when every session is in use: an idle one is ended to make room for the new one. */
   makeRoom(): boolean {
     if (this.#open.size < this.#max) return true;
-    const idle = [...this.#open].filter(([, one]) => one.open === 0).sort(([, a], [, b]) => a.usedAt - b.usedAt)[0];
+    const idle = [...this.#open]
+      .filter(([, one]) => one.open === 0)
+      .sort(([, a], [, b]) => a.usedAt - b.usedAt)[0];
     if (!idle) return false;
     this.#end(...idle);
     return true;
@@ -244,9 +256,12 @@ export async function readJson(
   const chunks: Buffer[] = [];
   let size = 0;
   const timer = setTimeout(() => req.destroy(new Error('slow body')), deadlineMs);
-  const slow = setTimeout(() => {
-    answer(408, `The body did not arrive within ${deadlineMs / 1000} s.`);
-  }, Math.max(1, deadlineMs - 50));
+  const slow = setTimeout(
+    () => {
+      answer(408, `The body did not arrive within ${deadlineMs / 1000} s.`);
+    },
+    Math.max(1, deadlineMs - 50),
+  );
   try {
     for await (const chunk of req) {
       size += chunk.length;

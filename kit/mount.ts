@@ -125,7 +125,11 @@ async function callTool<Deps>(
 ): Promise<Outcome> {
   const { caller } = scope;
   const started = performance.now();
-  const journal = scope.runtime.journal.child({ server: scope.server, client: caller.client, call: randomUUID() });
+  const journal = scope.runtime.journal.child({
+    server: scope.server,
+    client: caller.client,
+    call: randomUUID(),
+  });
   const record = (outcome: JournalEntry['outcome'], detail?: string) =>
     journal.record({ kind: 'tool', name: tool.name, ms: performance.now() - started, outcome, detail });
   const deadline = tool.long ? undefined : AbortSignal.timeout(tool.deadlineMs);
@@ -150,7 +154,10 @@ async function callTool<Deps>(
   } catch (error) {
     if (deadline?.aborted) {
       record('timeout');
-      return { kind: 'error', message: `${tool.name} took over ${tool.deadlineMs / 1000} s and was cut. Ask for less, or try again.` };
+      return {
+        kind: 'error',
+        message: `${tool.name} took over ${tool.deadlineMs / 1000} s and was cut. Ask for less, or try again.`,
+      };
     }
     if (caller.signal.aborted) {
       record('cancelled');
@@ -162,7 +169,10 @@ async function callTool<Deps>(
     }
     const id = internalError(error);
     record('error', `internal error ${id}`);
-    return { kind: 'error', message: `Internal error, id ${id}; its cause is in the server's log. Try again, or report it.` };
+    return {
+      kind: 'error',
+      message: `Internal error, id ${id}; its cause is in the server's log. Try again, or report it.`,
+    };
   }
 }
 

@@ -66,6 +66,7 @@ interface Needle {
   ragged: boolean;
 }
 
+const values = new Set<string>();
 const needles = new Map<string, Needle>();
 let registered: { pattern: RegExp; longestFirst: Needle[] } | undefined;
 
@@ -74,7 +75,8 @@ let registered: { pattern: RegExp; longestFirst: Needle[] } | undefined;
  * not taken (they would be cut out of every other word), encoded forms under 8 neither.
  */
 export function registerSecret(value: string, { label }: { label: string }): void {
-  if (value.length < 4) return;
+  if (value.length < 4 || values.has(value)) return;
+  values.add(value);
   const add = (text: string, least: number, ragged = false) => {
     if (text.length >= least && !needles.has(text)) needles.set(text, { text, label, ragged });
   };

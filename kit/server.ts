@@ -8,6 +8,7 @@ import {
   type McpServerFactory,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { internalError } from './log.ts';
 import type { Caller, Listing, Mounted } from './mount.ts';
@@ -82,7 +83,6 @@ function handleTools(server: Server, serving: Serving): void {
     if (!owner) throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted));
     const { told, ...who } = caller(server, ctx, serving);
     const outcome = await owner.call(params.name, params.arguments ?? {}, who);
-    // The result must not overtake the progress: clients stop listening with it.
     await told();
     if (outcome.kind === 'value') {
       return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
@@ -108,7 +108,11 @@ function listedTool({ inputSchema, outputSchema, ...tool }: Listing) {
   };
 }
 
-function caller(server: Server, ctx: ServerContext, serving: Serving): Caller & { told: () => Promise<void> } {
+function caller(
+  server: Server,
+  ctx: ServerContext,
+  serving: Serving,
+): Caller & { told: () => Promise<void> } {
   const token = ctx.mcpReq._meta?.progressToken;
   let last = 0;
   let sending = Promise.resolve();
@@ -127,7 +131,9 @@ function caller(server: Server, ctx: ServerContext, serving: Serving): Caller & 
         .then(() => ctx.mcpReq.notify({ method: 'notifications/progress', params }))
         .catch(() => undefined);
     },
-    told: () => sending,
+    // Clients stop listening for progress when the result is there, and handle results first: those that come in one
+    // read lose the last steps. A pause only calls with progress pay lets them be read apart.
+    told: () => (last === 0 ? sending : sending.then(() => sleep(5))),
   };
 }
 
@@ -159,7 +165,10 @@ function answerOf(ctx: ServerContext): Caller['answer'] {
 }
 
 function unknownTool(name: string, mounted: Mounted[]): string {
-  const words = name.toLowerCase().split('_').filter((word) => word.length > 2);
+  const words = name
+    .toLowerCase()
+    .split('_')
+    .filter((word) => word.length > 2);
   const names = mounted.flatMap((one) => [...one.fixed, ...one.forged()].map((tool) => tool.name));
   const near = names
     .map((known) => ({ known, hits: words.filter((word) => known.includes(word)).length }))
@@ -246,5 +255,8 @@ function pageStart(cursor: string | undefined, total: number): number {
   if (cursor === undefined) return 0;
   const start = Number(cursor);
   if (Number.isInteger(start) && start > 0 && start <= total) return start;
-  throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'That cursor is not one of ours; list from the start.');
+  throw new ProtocolError(
+    ProtocolErrorCode.InvalidParams,
+    'That cursor is not one of ours; list from the start.',
+  );
 }

@@ -86,13 +86,17 @@ export class LineTransport implements Transport {
 
   #take(piece: Buffer): void {
     if (!this.#refused && this.#length + piece.length > MAX_MESSAGE_BYTES) {
-      const head = Buffer.concat([...this.#parts, piece]).subarray(0, KEPT_BYTES).toString('latin1');
+      const head = Buffer.concat([...this.#parts, piece])
+        .subarray(0, KEPT_BYTES)
+        .toString('latin1');
       this.#refused = { head, tail: '' };
       this.#parts = [];
       this.#length = 0;
     }
     if (this.#refused) {
-      this.#refused.tail = (this.#refused.tail + piece.subarray(-KEPT_BYTES).toString('latin1')).slice(-KEPT_BYTES);
+      this.#refused.tail = (this.#refused.tail + piece.subarray(-KEPT_BYTES).toString('latin1')).slice(
+        -KEPT_BYTES,
+      );
       return;
     }
     if (piece.length > 0) this.#parts.push(piece);
@@ -139,7 +143,9 @@ export class LineTransport implements Transport {
 
 /** The id of a message of which only both ends are known. */
 function idNear(head: string, tail: string): string | number | null {
-  const first = /^\s*\{(?:\s*"(?:jsonrpc|method)"\s*:\s*"[^"]*"\s*,)*\s*"id"\s*:\s*("[^"\\]*"|\d+)\s*,/.exec(head);
+  const first = /^\s*\{(?:\s*"(?:jsonrpc|method)"\s*:\s*"[^"]*"\s*,)*\s*"id"\s*:\s*("[^"\\]*"|\d+)\s*,/.exec(
+    head,
+  );
   const last = /"id"\s*:\s*("[^"\\]*"|\d+)\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$/.exec(tail);
   const found = first?.[1] ?? last?.[1];
   if (found === undefined) return null;

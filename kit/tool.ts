@@ -76,7 +76,9 @@ export interface Tool<Deps> {
 export type JsonObject = Record<string, unknown>;
 
 /** `const tool = toolFor<Deps>()`, then `tool({ ... })` with full types and no cast. */
-export function toolFor<Deps>(): <I extends Shape, O extends Shape>(spec: ToolSpec<Deps, I, O>) => Tool<Deps> {
+export function toolFor<Deps>(): <I extends Shape, O extends Shape>(
+  spec: ToolSpec<Deps, I, O>,
+) => Tool<Deps> {
   return (spec) => {
     const parse = (raw: unknown) => parseInput(spec.name, spec.input, raw);
     return {

@@ -25,7 +25,17 @@ const TYPES = {
   any: {},
 } as const;
 
-const typeName = z.enum(['string', 'number', 'integer', 'boolean', 'object', 'string[]', 'number[]', 'object[]', 'any']);
+const typeName = z.enum([
+  'string',
+  'number',
+  'integer',
+  'boolean',
+  'object',
+  'string[]',
+  'number[]',
+  'object[]',
+  'any',
+]);
 
 const field = z.object({
   name: z.string(),
@@ -103,7 +113,12 @@ export async function tests(author: Author, prompt: string, of: Plan): Promise<T
   return all.map((test, i) => ({ ...test, name: `${i + 1} ${test.name}`.slice(0, 80) }));
 }
 
-export async function blame(author: Author, of: Plan, source: string, problems: string[]): Promise<'code' | 'tests'> {
+export async function blame(
+  author: Author,
+  of: Plan,
+  source: string,
+  problems: string[],
+): Promise<'code' | 'tests'> {
   return (await ask(author, prompts.blamePrompt(of, source, problems), blameAnswer)).wrong;
 }
 
@@ -187,13 +202,20 @@ function objectSchema(fields: z.output<typeof field>[]): JsonObject {
     fields.map(({ name, type, description }) => [name, { ...TYPES[type], description }]),
   );
   const required = fields.filter((one) => !one.optional).map((one) => one.name);
-  return { type: 'object', properties, ...(required.length > 0 && { required }), additionalProperties: false };
+  return {
+    type: 'object',
+    properties,
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+  };
 }
 
 /** A schema that a person or another model wrote in more detail is kept, field by field, where the type did not change. */
 function kept(before: JsonObject, after: JsonObject): JsonObject {
-  const old = z.record(z.string(), z.looseObject({ type: z.unknown() })).safeParse(before['properties']).data ?? {};
-  const now = z.record(z.string(), z.looseObject({ type: z.unknown() })).safeParse(after['properties']).data ?? {};
+  const old =
+    z.record(z.string(), z.looseObject({ type: z.unknown() })).safeParse(before['properties']).data ?? {};
+  const now =
+    z.record(z.string(), z.looseObject({ type: z.unknown() })).safeParse(after['properties']).data ?? {};
   const properties = Object.fromEntries(
     Object.entries(now).map(([name, schema]) => [name, old[name]?.type === schema.type ? old[name] : schema]),
   );

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ToolError } from '../../kit/tool.ts';
 import { MAX_PREVIOUS, catalogueFile } from './records.ts';
 import type { CatalogueFile, CatalogueLine } from './records.ts';
 import type { Signer } from './signing.ts';
 import { Snapshot } from './snapshot.ts';
+import type { Source } from './snapshot.ts';
 
 /** What is in production, as it was signed. */
 export interface Catalogue {
@@ -21,7 +21,12 @@ export function render(catalogue: Catalogue): string {
 }
 
 /** The next catalogue: one tool's line changed or removed, and a time that is later than any before. */
-export function changed(before: Catalogue, name: string, line: CatalogueLine | undefined, atLeast: string): Catalogue {
+export function changed(
+  before: Catalogue,
+  name: string,
+  line: CatalogueLine | undefined,
+  atLeast: string,
+): Catalogue {
   const lines = new Map(before.lines);
   if (line) lines.set(name, { ...line, previous: line.previous.slice(-MAX_PREVIOUS) });
   else lines.delete(name);
@@ -43,7 +48,9 @@ export async function readCatalogue(snapshot: Snapshot, signer: Signer): Promise
   if (!(await signer.verify('catalogue', text, signature))) {
     return { ok: false, found, why: "catalogue.json does not carry this registry's signature" };
   }
-  return found ? { ok: true, catalogue: found } : { ok: false, found, why: 'catalogue.json is not a catalogue' };
+  return found
+    ? { ok: true, catalogue: found }
+    : { ok: false, found, why: 'catalogue.json is not a catalogue' };
 }
 
 function parse(text: string): Catalogue | undefined {
@@ -59,10 +66,7 @@ function parse(text: string): Catalogue | undefined {
 const WALK_LIMIT = 2000;
 
 /** The last catalogue before this one that the key signed, found by going back through main. */
-export async function lastGood(
-  from: Snapshot,
-  source: Parameters<typeof Snapshot.at>[0],
-): Promise<Catalogue | undefined> {
+export async function lastGood(from: Snapshot, source: Source): Promise<Catalogue | undefined> {
   let seen = idsOf(from);
   let at = from.parent;
   for (let step = 0; at !== undefined && step < WALK_LIMIT; step++) {
@@ -111,11 +115,4 @@ function differingFields(was: CatalogueLine, is: CatalogueLine): string[] {
 export function changedNames(before: Catalogue, after: Catalogue): string[] {
   const names = new Set([...before.lines.keys(), ...after.lines.keys()]);
   return [...names].filter((name) => before.lines.get(name)?.commit !== after.lines.get(name)?.commit).sort();
-}
-
-/** Refuses what a catalogue line may not be made from. */
-export function mustBeLive(catalogue: Catalogue, name: string): CatalogueLine {
-  const line = catalogue.lines.get(name);
-  if (!line) throw new ToolError(`${name} is not published. Publish a version of it first.`);
-  return line;
 }

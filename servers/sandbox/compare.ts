@@ -41,7 +41,8 @@ export function passingStub(tests: TestCase[]): string | undefined {
   if (errors.length > 0) return undefined; // no stub that returns passes a test of an error
   const [firstOutput] = outputs;
   if (outputs.every((output) => equal(output, firstOutput))) return `always returns ${short(firstOutput)}`;
-  if (tests.every((test) => 'output' in test && equal(test.output, test.input))) return 'returns its input unchanged';
+  if (tests.every((test) => 'output' in test && equal(test.output, test.input)))
+    return 'returns its input unchanged';
   return undefined;
 }
 

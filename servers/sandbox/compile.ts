@@ -30,7 +30,16 @@ declare function queueMicrotask(work: () => void): void;
 
 const FLAGS = [
   ...['--target', 'es2023', '--lib', 'es2023', '--module', 'esnext', '--moduleResolution', 'bundler'],
-  ...['--allowJs', '--checkJs', '--strict', '--noImplicitAny', 'false', '--skipLibCheck', '--pretty', 'false'],
+  ...[
+    '--allowJs',
+    '--checkJs',
+    '--strict',
+    '--noImplicitAny',
+    'false',
+    '--skipLibCheck',
+    '--pretty',
+    'false',
+  ],
   ...['--useUnknownInCatchVariables', 'false', '--types', '', '--rootDir', '.', '--outDir', 'out'],
 ];
 
@@ -59,10 +68,10 @@ export async function compile(
     const { stdout } = await command('tsc', [...FLAGS, ...files], {
       cwd: folder,
       deadlineMs: DEADLINE_MS,
-      allowExit: [1, 2],
+      allowExit: [0, 1, 2],
       signal,
     });
-    const found = stdout.split('\n').flatMap((line) => diagnostic(line, tool.language));
+    const found = stdout.split(/\n(?! )/).flatMap((line) => diagnostic(line, tool.language));
     const javascript =
       tool.language === 'typescript' ? await readFile(join(folder, 'out', 'tool.js'), 'utf8') : tool.code;
     return {
@@ -86,14 +95,20 @@ function contract(input: JsonObject, output: JsonObject | undefined): string {
 }
 
 function diagnostic(line: string, language: Language): { code: number; text: string }[] {
-  const found = /^(?:(\w+\.\w+)\((\d+),\d+\): )?error TS(\d+): (.*)$/.exec(line);
+  const found = /^(?:(\w+\.\w+)\((\d+),\d+\): )?error TS(\d+): (.*)((?:\n .*)*)/.exec(line);
   if (!found) return [];
-  const [, file, row, number, message = ''] = found;
+  const [, file, row, number, first = '', details = ''] = found;
+  // The last, deepest line of the details is the reason.
+  const reason = details.split('\n').at(-1)?.trim() ?? '';
+  const message = plain(reason === '' ? first : `${first} ${reason}`);
   const code = Number(number);
   if (file === 'contract.ts') return [{ code, text: contractFault(code, message) }];
   if (language === 'javascript' && code >= 2000 && !COUNTS_IN_JAVASCRIPT.has(code)) return [];
   return [{ code, text: `line ${row ?? '?'}: ${message}${hint(code, message)}` }];
 }
+
+/** Without the compiler's advice about packages, of which a tool has none. */
+const plain = (message: string) => message.replace(/ Do you need to (install|change).*/, '');
 
 function contractFault(code: number, message: string): string {
   if (code === 1192 || code === 2613 || code === 2306) {
@@ -103,7 +118,9 @@ function contractFault(code: number, message: string): string {
 }
 
 function hint(code: number, message: string): string {
-  if (code === 2307 || code === 2792) return ' There are no modules to import in a tool; write the code itself.';
+  if (code === 2307 || code === 2792 || message.includes("'node:")) {
+    return ' There are no modules to import in a tool; write the code itself.';
+  }
   if (/fetch|require|process|Buffer|document|window|__dirname/.test(message)) {
     return ' A tool has no network, files, process or page: only ECMAScript, console and timers.';
   }
@@ -126,6 +143,8 @@ function locateCompiler(): void {
 export function guessLanguage(code: string): Language {
   const typed =
     /^\s*(export\s+)?(interface|type)\s+\w+|[)\w]\s*:\s*(string|number|boolean|unknown|any|void|never)\b(\[\])?\s*[,)=;{|&\n]|[)\w]\s*:\s*(Record|Array|Promise|Map|Set)<|\bas\s+(const|string|number|any|unknown)\b|\bsatisfies\b/m;
-  const asJavaScript = code.replace(/(["'`])(?:\\.|(?!\1)[^\\])*\1/g, '""').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+  const asJavaScript = code
+    .replace(/(["'`])(?:\\.|(?!\1)[^\\])*\1/g, '""')
+    .replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
   return typed.test(asJavaScript) ? 'typescript' : 'javascript';
 }

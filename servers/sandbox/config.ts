@@ -28,11 +28,7 @@ export const sandboxConfig = z.object({
     .optional()
     .describe('the Ollama model that writes tools; unset: one that is installed')
     .meta({ env: 'KUZNIA_MODEL' }),
-  ollama: z
-    .string()
-    .optional()
-    .describe('where Ollama answers')
-    .meta({ env: 'OLLAMA_HOST' }),
+  ollama: z.string().optional().describe('where Ollama answers').meta({ env: 'OLLAMA_HOST' }),
 });
 
 export type SandboxConfig = z.output<typeof sandboxConfig>;

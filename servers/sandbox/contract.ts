@@ -52,5 +52,7 @@ function objectType(at: JsonObject, depth: number): string {
 }
 
 function literal(value: unknown): string {
-  return ['string', 'number', 'boolean'].includes(typeof value) || value === null ? JSON.stringify(value) : 'any';
+  return ['string', 'number', 'boolean'].includes(typeof value) || value === null
+    ? JSON.stringify(value)
+    : 'any';
 }

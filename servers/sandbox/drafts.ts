@@ -16,7 +16,8 @@ const name = z
   .string()
   .transform(bareName)
   .refine((value) => toolName.safeParse(value).success, {
-    error: 'lower-case ASCII letters, digits and _, beginning with a letter, 48 at most: for example `csv_to_json`',
+    error:
+      'lower-case ASCII letters, digits and _, beginning with a letter, 48 at most: for example `csv_to_json`',
   });
 
 export const drafts = [
@@ -54,7 +55,16 @@ export const drafts = [
       if (faults.length > 0) throw new ToolError(`Nothing was saved. ${faults.join(' ')}`);
       const language = input.language ?? guessLanguage(input.code);
       const { code, tests, description, grants = [] } = input;
-      const draft = { name: input.name, description, language, input_schema, output_schema, grants, code, tests };
+      const draft = {
+        name: input.name,
+        description,
+        language,
+        input_schema,
+        output_schema,
+        grants,
+        code,
+        tests,
+      };
       const saved = await saveDraft(registry, draft, signal);
       return { name: saved.name, version: saved.version, status: saved.status };
     },
@@ -71,7 +81,9 @@ export const drafts = [
       version: z.string(),
       passed: z.boolean(),
       status: z.string(),
-      gates: z.array(z.object({ gate: z.string(), outcome: z.string(), problems: z.array(z.string()).optional() })),
+      gates: z.array(
+        z.object({ gate: z.string(), outcome: z.string(), problems: z.array(z.string()).optional() }),
+      ),
       next: z.string(),
     }),
     async run(input, sandbox, ctx) {

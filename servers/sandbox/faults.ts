@@ -18,16 +18,25 @@ export function explained(error: unknown, folder: string): unknown {
     return told(`The disk that holds ${folder} is full: nothing was changed. Free some space and try again.`);
   }
   if (code === 'EROFS' || /Read-only file system/i.test(text)) {
-    return told(`${folder} lies on a read-only file system: nothing was changed. Make it writable and try again.`);
+    return told(
+      `${folder} lies on a read-only file system: nothing was changed. Make it writable and try again.`,
+    );
   }
   if (code === 'EACCES' || code === 'EPERM' || /Permission denied|insufficient permission/i.test(text)) {
-    return told(`${folder} may not be written by this user: nothing was changed. Run \`chmod -R u+rwX ${folder}\`, or as its owner.`);
+    return told(
+      `${folder} may not be written by this user: nothing was changed. Run \`chmod -R u+rwX ${folder}\`, or as its owner.`,
+    );
   }
   if (/not a git repository/i.test(text)) return told(damagedMessage(folder, text));
   if (git?.reason === 'deadline') {
-    return told(`git did not finish in ${folder}: nothing is lost. Try again; if it persists, look at the disk.`);
+    return told(
+      `git did not finish in ${folder}: nothing is lost. Try again; if it persists, look at the disk.`,
+    );
   }
-  if (git) return told(`git failed in ${folder}: ${git.message} Nothing is lost. Run \`git -C ${folder} fsck\` to see more.`);
+  if (git)
+    return told(
+      `git failed in ${folder}: ${git.message} Nothing is lost. Run \`git -C ${folder} fsck\` to see more.`,
+    );
   return error;
 }
 

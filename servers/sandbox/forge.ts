@@ -77,7 +77,12 @@ async function mend(work: Work, scope: ForgeScope, step: (note: string) => void)
     const problems = judgement.gates.flatMap((one) => one.problems);
     step(`round ${round}: ${problems[0] ?? 'a gate failed'}`);
     if (round >= scope.maxRounds) {
-      return { candidate, judgement, rounds: round, gaveUp: `still failing after ${round} rounds: ${problems[0]}` };
+      return {
+        candidate,
+        judgement,
+        rounds: round,
+        gaveUp: `still failing after ${round} rounds: ${problems[0]}`,
+      };
     }
     await mendOnce(work, judgement, scope, step);
   }
@@ -91,7 +96,11 @@ async function mendOnce(work: Work, judgement: Judgement, scope: ForgeScope, ste
   if (only('stubs') || (only('tests', 'stubs') && (await testsAreWrong(work, problems, scope)))) {
     step('writing better tests');
     const fault = `The tests so far will not do:\n${problems.map((one) => `- ${one}`).join('\n')}\n`;
-    const written = await author.tests(scope.author, prompts.testsPrompt(work.plan, work.code, fault), work.plan);
+    const written = await author.tests(
+      scope.author,
+      prompts.testsPrompt(work.plan, work.code, fault),
+      work.plan,
+    );
     work.tests = without(written, work.fixed);
     return;
   }
@@ -101,7 +110,9 @@ async function mendOnce(work: Work, judgement: Judgement, scope: ForgeScope, ste
 
 /** A fixed test that fails is the code's fault; of its own tests the model says it itself. */
 async function testsAreWrong(work: Work, problems: string[], scope: ForgeScope): Promise<boolean> {
-  const own = work.fixed.every((test) => !problems.some((problem) => problem.includes(`test "${test.name}"`)));
+  const own = work.fixed.every(
+    (test) => !problems.some((problem) => problem.includes(`test "${test.name}"`)),
+  );
   return own && (await author.blame(scope.author, work.plan, work.code, problems)) === 'tests';
 }
 

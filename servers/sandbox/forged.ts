@@ -23,7 +23,8 @@ export function forgedTools(sandbox: Sandbox): Catalogue {
     has: (name) => current().names.has(name),
     onChange: (listener) => registry.onChange(listener),
     call: (name, input, ctx) => {
-      if (!name.startsWith('forged_')) throw new ToolError(`${name} is no forged tool. List the tools again.`);
+      if (!name.startsWith('forged_'))
+        throw new ToolError(`${name} is no forged tool. List the tools again.`);
       return runPublished(sandbox, bareName(name), input, ctx);
     },
   };

@@ -4,7 +4,15 @@ import * as author from './author.ts';
 import { candidateOf, gateScope, keepVerdict, nextStep, saveDraft } from './drafts.ts';
 import { forge, improve, type Forged, type ForgeScope } from './forge.ts';
 import type { LiveTool } from './registry.ts';
-import { bareName, forgedName, InputMisfit, isObject, resultSchema, runPublished, type Sandbox } from './sandbox.ts';
+import {
+  bareName,
+  forgedName,
+  InputMisfit,
+  isObject,
+  resultSchema,
+  runPublished,
+  type Sandbox,
+} from './sandbox.ts';
 import { findTools } from './shelf.ts';
 
 const tool = toolFor<Sandbox>();
@@ -69,7 +77,8 @@ export const forging = [
   tool({
     name: 'sandbox_execute_task',
     title: 'Do a task with a tool',
-    description: 'Do a task with a published tool that fits, or forge, publish and run one. Says which tool did it.',
+    description:
+      'Do a task with a published tool that fits, or forge, publish and run one. Says which tool did it.',
     effect: 'write',
     long: true,
     input: z.object({ task: z.string().min(1).max(4000), input: z.unknown().optional(), model }),
@@ -91,7 +100,8 @@ export const forging = [
       forged.candidate.name = await freeName(sandbox, forged.candidate.name);
       const kept = await keep(sandbox, forged, ctx);
       const { status, name, version, next, note } = kept;
-      if (status !== 'approved') return { status, tool: name, version, next, note, decision: chosen.decision };
+      if (status !== 'approved')
+        return { status, tool: name, version, next, note, decision: chosen.decision };
       ctx.progress(90, 100, `publishing ${name}`);
       await sandbox.registry.publish(name, version);
       const live = sandbox.registry.live().find((one) => one.name === name);
@@ -101,7 +111,11 @@ export const forging = [
   }),
 ];
 
-async function forgeScope(sandbox: Sandbox, asked: string | undefined, ctx: ToolContext): Promise<ForgeScope> {
+async function forgeScope(
+  sandbox: Sandbox,
+  asked: string | undefined,
+  ctx: ToolContext,
+): Promise<ForgeScope> {
   return {
     author: await sandbox.author(asked, ctx.signal),
     gates: gateScope(sandbox),
@@ -141,7 +155,12 @@ interface Chosen {
 }
 
 /** The nearest few published tools are looked at by the model; its choice is told in the result. */
-async function chooseTool(sandbox: Sandbox, task: string, scope: ForgeScope, ctx: ToolContext): Promise<Chosen> {
+async function chooseTool(
+  sandbox: Sandbox,
+  task: string,
+  scope: ForgeScope,
+  ctx: ToolContext,
+): Promise<Chosen> {
   const live = new Map(sandbox.registry.live().map((one) => [one.name, one]));
   const near = (await findTools(sandbox, task, 10)).filter((one) => live.has(one.name)).slice(0, 4);
   if (near.length === 0) return { decision: 'No published tool comes near, so one is forged.' };

@@ -120,7 +120,11 @@ function manifestFaults(tool: Candidate): string[] {
   return faults;
 }
 
-async function runTests(tool: Candidate, javascript: string, { runner, signal }: GateScope): Promise<Verdict[]> {
+async function runTests(
+  tool: Candidate,
+  javascript: string,
+  { runner, signal }: GateScope,
+): Promise<Verdict[]> {
   return Promise.all(
     tool.tests.map((test) =>
       runner.run(
@@ -157,7 +161,9 @@ function testFault(test: TestCase, verdict: Verdict | undefined): string | undef
 }
 
 function told(verdict: Exclude<Verdict, { outcome: 'ok' }>): string {
-  return verdict.outcome === 'error' ? `it threw "${verdict.message}"` : `${verdict.outcome}: ${verdict.message}`;
+  return verdict.outcome === 'error'
+    ? `it threw "${verdict.message}"`
+    : `${verdict.outcome}: ${verdict.message}`;
 }
 
 function stubFaults(tests: TestCase[]): string[] {
@@ -173,11 +179,15 @@ function determinismFaults(tests: TestCase[], one: Verdict[], two: Verdict[]): s
     const differs = difference(outcome(one[i]), outcome(two[i]), 'result');
     return differs === undefined
       ? []
-      : [`test "${test.name}" gave two results for one input (${differs}): the result may depend on the input only.`];
+      : [
+          `test "${test.name}" gave two results for one input (${differs}): the result may depend on the input only.`,
+        ];
   });
 }
 
 function outcome(verdict: Verdict | undefined): unknown {
   if (!verdict) return null;
-  return verdict.outcome === 'ok' ? { value: verdict.value } : { outcome: verdict.outcome, message: verdict.message };
+  return verdict.outcome === 'ok'
+    ? { value: verdict.value }
+    : { outcome: verdict.outcome, message: verdict.message };
 }

@@ -1,7 +1,8 @@
+import { GUEST_GLOBALS } from './guest-globals.ts';
+
 /**
- * What runs inside QuickJS before any user code, once, when the snapshot is taken. It captures the intrinsics that
- * our side relies on, so that a program that tampers with prototypes hurts only its own call, and gives the guest
- * the few globals that ECMAScript lacks: console, timers, a seeded Math.random.
+ * What runs inside QuickJS before any user code. It captures the intrinsics that our side relies on, so that a program
+ * that tampers with prototypes hurts only its own call, and gives the guest the globals that ECMAScript lacks.
  *
  * It is a string, and not a function printed with toString(), because bundlers rewrite functions.
  * `print` is the only host function in the instance; the guest never holds it, only the closure here does.
@@ -28,7 +29,7 @@ export const GUEST_FUNCTIONS = [
 /** A function of the prelude. */
 export type GuestFunction = (typeof GUEST_FUNCTIONS)[number];
 
-const capture = String.raw`
+const CAPTURE = String.raw`
 const { apply, getPrototypeOf, defineProperty } = Reflect;
 const { keys } = Object;
 const { isArray } = Array;
@@ -65,7 +66,7 @@ const word = /^[A-Za-z_$][\w$]*$/;
 const matches = (text) => { word.lastIndex = 0; return test(word, text) !== null; };
 `;
 
-const results = String.raw`
+const RESULTS = String.raw`
 const pathOf = (frame, key) => {
   let path = '';
   for (let at = frame, name = key, hops = 0; at !== null; name = at.key, at = at.up, hops++) {
@@ -201,129 +202,9 @@ const describe = (error) => {
 };
 `;
 
-const globals = String.raw`
-const give = (name, value) => defineProperty(globalThis, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
-
-let room = 0;
-let lost = 0;
-const show = (value) => {
-  switch (typeof value) {
-    case 'string': return value;
-    case 'function': return '[function]';
-    case 'symbol': return '[symbol]';
-    case 'object': break;
-    default: return '' + value;
-  }
-  if (isPrototypeOf(refused[3][0], value)) return value.name + ': ' + value.message;
-  const text = write(value, room + 1);
-  if (text[0] === 'J') return slice(text, 1);
-  return text[0] === 'L' ? '[an object too long to print]' : '[' + slice(text, 1) + ']';
-};
-const log = (...parts) => {
-  if (room <= 0) { lost++; return; }
-  let text = '';
-  for (let i = 0; i < parts.length && text.length <= room; i++) {
-    let one;
-    try { one = show(parts[i]); } catch { one = '[an object that cannot be printed]'; }
-    text += (i === 0 ? '' : ' ') + slice(one, 0, room + 1);
-  }
-  if (text.length > room) { text = slice(text, 0, room) + '…'; lost++; }
-  // Every line counts for a few bytes more than its text, so that a flood of empty lines ends too.
-  room -= text.length + 8;
-  print(text);
-};
-const quiet = () => {};
-give('console', {
-  log, info: log, warn: log, error: log, debug: log, dir: log, table: log, trace: log,
-  group: log, groupEnd: quiet, time: quiet, timeEnd: quiet, timeLog: quiet, count: quiet,
-  assert: (held, ...parts) => { if (!held) log('Assertion failed:', ...parts); },
-});
-
-// Timers wait in a list sorted by due time. Under the fixed clock waiting is only a jump of this counter.
-let frozen = false;
-let virtual = 0;
-let serial = 0;
-let queue = null;
-const timeNow = () => (frozen ? virtual : clockNow());
-const schedule = (node) => {
-  let before = null;
-  let at = queue;
-  while (at !== null && at.due <= node.due) { before = at; at = at.next; }
-  node.next = at;
-  if (before === null) queue = node; else before.next = node;
-};
-const timer = (run, wait, again, parts) => {
-  if (typeof run !== 'function') throw new TypeErrorNow('a timer needs a function to call');
-  const ms = wait > 0 ? +wait : 0;
-  serial++;
-  schedule({ __proto__: null, id: serial, due: timeNow() + ms, every: again ? ms || 1 : 0, run, parts, next: null });
-  return serial;
-};
-const cancel = (id) => {
-  for (let before = null, at = queue; at !== null; before = at, at = at.next) {
-    if (at.id !== id) continue;
-    if (before === null) queue = at.next; else before.next = at.next;
-    return;
-  }
-};
-give('setTimeout', function setTimeout(run, wait, ...parts) { return timer(run, wait, false, parts); });
-give('setInterval', function setInterval(run, wait, ...parts) { return timer(run, wait, true, parts); });
-give('clearTimeout', function clearTimeout(id) { cancel(id); });
-give('clearInterval', function clearInterval(id) { cancel(id); });
-const delay = () => {
-  if (queue === null) return -1;
-  const wait = queue.due - timeNow();
-  return wait > 0 ? wait : 0;
-};
-const fire = () => {
-  const node = queue;
-  if (node === null) return '';
-  queue = node.next;
-  if (frozen && node.due > virtual) virtual = node.due;
-  if (node.every > 0) { node.due = timeNow() + node.every; schedule(node); }
-  try { apply(node.run, undefined, node.parts); } catch (error) { return describe(error); }
-  return '';
-};
-
-// sfc32: the engine's own Math.random is seeded when the context is made, so every copy of the snapshot would
-// draw the same numbers.
-let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-const draw = () => {
-  const sum = (((s0 + s1) | 0) + s3) | 0;
-  s3 = (s3 + 1) | 0;
-  s0 = s1 ^ (s1 >>> 9);
-  s1 = (s2 + (s2 << 3)) | 0;
-  s2 = (s2 << 21) | (s2 >>> 11);
-  s2 = (s2 + sum) | 0;
-  return sum >>> 0;
-};
-defineProperty(Math, 'random', {
-  __proto__: null, writable: true, enumerable: false, configurable: true,
-  value: function random() { return (draw() * 2097152 + (draw() >>> 11)) / 9007199254740992; },
-});
-
-const start = (fixed, console, a, b, c, d) => {
-  frozen = fixed;
-  room = console;
-  s0 = a; s1 = b; s2 = c; s3 = d;
-  for (let i = 0; i < 12; i++) draw();
-};
-const define = (text) => {
-  const input = text === undefined ? undefined : parse(text);
-  give('input', input);
-  return input;
-};
-// A snippet may end with a function: then it is the function that takes the input.
-const finish = async (given, input) => {
-  const value = await given;
-  return typeof value === 'function' ? await value(input) : value;
-};
-const dropped = () => lost;
-`;
-
 /** The prelude: a script whose value is a function of the host's `print`, giving the functions listed above. */
 export const GUEST_SOURCE = `(function (print) {
 'use strict';
-${capture}${results}${globals}
+${CAPTURE}${RESULTS}${GUEST_GLOBALS}
 return [${GUEST_FUNCTIONS.join(', ')}];
 })`;

@@ -20,11 +20,13 @@ const HIDDEN =
 /** Sentences that address the model that reads a tool list, instead of saying what the tool does. */
 const COMMANDS: { pattern: RegExp; what: string }[] = [
   {
-    pattern: /\b(ignore|disregard|forget|override)\b.{0,40}\b(instructions?|rules?|prompts?|above|previous|prior)\b/i,
+    pattern:
+      /\b(ignore|disregard|forget|override)\b.{0,40}\b(instructions?|rules?|prompts?|above|previous|prior)\b/i,
     what: 'tells the reader to ignore something',
   },
   {
-    pattern: /\b(do not|don't|never|without)\b.{0,25}\b(tell|telling|mention|inform|ask|asking|show|reveal)\w*\b.{0,30}\b(user|person|human|anyone)\b/i,
+    pattern:
+      /\b(do not|don't|never|without)\b.{0,25}\b(tell|telling|mention|inform|ask|asking|show|reveal)\w*\b.{0,30}\b(user|person|human|anyone)\b/i,
     what: 'asks for secrecy',
   },
   {
@@ -35,17 +37,37 @@ const COMMANDS: { pattern: RegExp; what: string }[] = [
     pattern: /\b(always|must|first)\b.{0,20}\b(call|use|invoke|run|prefer)\b.{0,30}\b(tool|function)\b/i,
     what: 'orders the reader to call tools',
   },
-  { pattern: /\b(you|the (assistant|model|ai|agent)) (must|should|shall|have to|need to)\b/i, what: 'gives orders' },
-  { pattern: /\bsystem prompt\b|<\/?\s*(system|important|instructions?|assistant|user)\s*>|\[INST\]|<\|/i, what: 'imitates a prompt' },
   {
-    pattern: /\b(send|upload|post|include|pass|read)\b.{0,40}\b(passwords?|tokens?|api keys?|credentials?|secrets?|\.ssh|\.env|private keys?)\b/i,
+    pattern: /\b(you|the (assistant|model|ai|agent)) (must|should|shall|have to|need to)\b/i,
+    what: 'gives orders',
+  },
+  {
+    pattern: /\bsystem prompt\b|<\/?\s*(system|important|instructions?|assistant|user)\s*>|\[INST\]|<\|/i,
+    what: 'imitates a prompt',
+  },
+  {
+    pattern:
+      /\b(send|upload|post|include|pass|read)\b.{0,40}\b(passwords?|tokens?|api keys?|credentials?|secrets?|\.ssh|\.env|private keys?)\b/i,
     what: 'asks for secrets',
   },
-  { pattern: /\b(zignoruj|pomi[nń]|zapomnij)\b.{0,40}\b(instrukcj|polece|zasad)/i, what: 'tells the reader to ignore something' },
+  {
+    pattern: /(?<!\p{L})(zignoruj|pomi[nń]|zapomnij)(?!\p{L}).{0,40}(instrukcj|polece|zasad)/iu,
+    what: 'tells the reader to ignore something',
+  },
 ];
 
 /** Prefixes of our own servers' tools; a forged tool that carried one would look like theirs. */
-const PREFIXES = ['sandbox_', 'gitlab_', 'git_', 'vscode_', 'browser_', 'chat_', 'auth_', 'model_', 'forged_'];
+const PREFIXES = [
+  'sandbox_',
+  'gitlab_',
+  'git_',
+  'vscode_',
+  'browser_',
+  'chat_',
+  'auth_',
+  'model_',
+  'forged_',
+];
 
 /** Faults of a tool's text and name, each with what to do. `others` are the names of the published tools. */
 export function lint(tool: Linted, others: string[]): string[] {
@@ -82,10 +104,14 @@ function command(where: string, text: string): string[] {
 function shadows(name: string, others: string[]): string[] {
   const prefix = PREFIXES.find((one) => name.startsWith(one));
   if (prefix) {
-    return [`the name begins with \`${prefix}\`, which belongs to Kuźnia's own tools: save it under a name without it.`];
+    return [
+      `the name begins with \`${prefix}\`, which belongs to Kuźnia's own tools: save it under a name without it.`,
+    ];
   }
   const twin = others.find((other) => other !== name && skeleton(other) === skeleton(name));
-  return twin ? [`the name can be mistaken for the published \`${twin}\`: choose a clearly different one.`] : [];
+  return twin
+    ? [`the name can be mistaken for the published \`${twin}\`: choose a clearly different one.`]
+    : [];
 }
 
 /** What is left of a name when look-alikes are the same (after Unicode TS 39, for the characters a name may have). */

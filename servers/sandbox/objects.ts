@@ -65,7 +65,8 @@ export class Objects {
    */
   get(name: string, limit = MAX_OBJECT_BYTES): Promise<GitObject | undefined> {
     if (this.#closed) return Promise.reject(new ToolError('The registry is closed.'));
-    if (/[\s\0]/.test(name)) return Promise.reject(new Error(`not the name of a git object: ${JSON.stringify(name)}`));
+    if (/[\s\0]/.test(name))
+      return Promise.reject(new Error(`not the name of a git object: ${JSON.stringify(name)}`));
     return new Promise((resolve, reject) => {
       const request: Request = { name, limit, retried: false, resolve, reject };
       this.#queue.push(request);
@@ -176,7 +177,12 @@ export class Objects {
       const { id, type, size, chunks } = reading;
       this.#answer((request) => {
         if (chunks) request.resolve({ id, type, data: Buffer.concat(chunks).subarray(0, size) });
-        else request.reject(new ToolError(`${request.name} in ${this.#place.folder} has ${size} bytes, more than the ${request.limit} that are read.`));
+        else
+          request.reject(
+            new ToolError(
+              `${request.name} in ${this.#place.folder} has ${size} bytes, more than the ${request.limit} that are read.`,
+            ),
+          );
       });
     }
     return chunk.subarray(part.length);
@@ -211,7 +217,7 @@ function unreadable(folder: string, name: string, code: number): string {
 /** `<mode> <name>\0<id in binary>`, one after the other. */
 function parseTree(data: Buffer, idBytes: number): Map<string, TreeEntry> {
   const entries = new Map<string, TreeEntry>();
-  for (let at = 0; at < data.length; ) {
+  for (let at = 0; at < data.length;) {
     const space = data.indexOf(0x20, at);
     const nul = data.indexOf(0, space);
     if (space === -1 || nul === -1) break;

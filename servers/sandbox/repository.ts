@@ -28,9 +28,6 @@ const settings = {
   'core.autocrlf': 'false',
   'core.quotePath': 'false',
   'log.showSignature': 'false',
-  // What is acknowledged survives a power cut too: objects and refs reach the disk (git-config(1), core.fsync).
-  'core.fsync': 'committed,reference',
-  'core.fsyncMethod': 'batch',
 };
 
 /** The registry of a KUZNIA_HOME. GIT_DIR is given, so git never looks for a repository in the folders above. */
@@ -142,7 +139,9 @@ const DIFF_LIMIT = 100_000;
 export async function diffTrees(place: Place, from: string, to: string): Promise<string> {
   const git = await simple(place.folder, place.env);
   const text = await git.diff(['--no-color', '--no-ext-diff', '--no-textconv', from, to]);
-  return text.length > DIFF_LIMIT ? `${text.slice(0, DIFF_LIMIT)}\n… (${text.length - DIFF_LIMIT} more characters)\n` : text;
+  return text.length > DIFF_LIMIT
+    ? `${text.slice(0, DIFF_LIMIT)}\n… (${text.length - DIFF_LIMIT} more characters)\n`
+    : text;
 }
 
 /** simple-git takes 50 ms to load: not before it is needed. What it guards against is set by us on purpose. */

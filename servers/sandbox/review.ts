@@ -42,7 +42,9 @@ export async function reviewText(registry: Registry, name: string, version: stri
     `Code (${manifest.language}):\n${code}`,
   ];
   if (live && live.version !== version) {
-    parts.push(`Difference to ${live.version}, which is live:\n${await registry.diff(name, live.version, version)}`);
+    parts.push(
+      `Difference to ${live.version}, which is live:\n${await registry.diff(name, live.version, version)}`,
+    );
   }
   return parts.join('\n\n');
 }

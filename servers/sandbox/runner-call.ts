@@ -1,18 +1,21 @@
 import { JSException, type JSValueHandle } from 'quickjs-wasi';
 import { GUEST_FILE, MAX_DEPTH } from './guest.ts';
-import { DEFAULT_MEMORY, type Engine, NO_MODULES } from './runner-engine.ts';
-import type { Failure, Job, Stage } from './runner-wire.ts';
-import { validate } from './schema.ts';
+import { type Engine, NO_MODULES } from './runner-engine.ts';
+import { DEFAULT_MEMORY_BYTES, type Failure, type Job, size, type Stage } from './runner-wire.ts';
+import { validate } from './schema-values.ts';
 
 /** Thrown wherever a call ends without a value. */
 export class Stop extends Error {
   readonly outcome: Failure;
   readonly trace: string;
+  /** Whether the engine was torn out of its work, so that nothing more should be asked of it. */
+  readonly fatal: boolean;
 
-  constructor(outcome: Failure, message: string, trace = '') {
+  constructor(outcome: Failure, message: string, trace = '', fatal = false) {
     super(message);
     this.outcome = outcome;
     this.trace = trace;
+    this.fatal = fatal || outcome === 'out_of_memory';
   }
 }
 
@@ -56,7 +59,8 @@ async function attempt(engine: Engine, job: Job, around: Surroundings): Promise<
   around.mark(2);
   const { vm } = engine;
   engine.clock = job.clock;
-  const seed = job.clock === 'fixed' ? Uint32Array.of(1, 2, 3, 4) : crypto.getRandomValues(new Uint32Array(4));
+  const seed =
+    job.clock === 'fixed' ? Uint32Array.of(1, 2, 3, 4) : crypto.getRandomValues(new Uint32Array(4));
   const numbers = [job.consoleBytes, ...seed].map((each) => vm.newNumber(each));
   engine.call('start', job.clock === 'fixed' ? vm.true : vm.false, ...numbers);
   const given = engine.call('define', input === '' ? vm.undefined : text(engine, job, input));
@@ -71,39 +75,51 @@ async function attempt(engine: Engine, job: Job, around: Surroundings): Promise<
 
 /** A module's default export, which must be a function. */
 async function moduleOf(engine: Engine, job: Job): Promise<JSValueHandle> {
-  const names = await settle(engine, job, load(engine, job, job.code, 'module'));
-  const found = names.getProp('default');
-  if (found.isUndefined) {
-    throw new Stop('error', 'the module has no default export: add `export default (input) => { … }`');
-  }
+  const found = defaultOf(await settle(engine, job, load(engine, job, job.code, 'module')));
   if (found.isFunction) return found;
-  throw new Stop('error', `the default export is ${found.typeof}, not a function: write \`export default (input) => { … }\``);
+  throw new Stop(
+    'error',
+    `the default export is ${found.typeof}, not a function: write \`export default (input) => { … }\``,
+  );
+}
+
+function defaultOf(names: JSValueHandle): JSValueHandle {
+  const found = names.getProp('default');
+  if (!found.isUndefined) return found;
+  throw new Stop('error', 'the module has no default export: add `export default (input) => { … }`');
 }
 
 /**
- * A snippet's value. What it is, is decided by what parses: an object literal, a script (its value is that of its
- * last expression), a module, and at last the body of a function, for a stray `return` at the top.
+ * A snippet's value. What it is, is decided by what parses: one object literal or function, a script (its value is
+ * that of its last expression), a module, and at last the body of a function, for a stray `return` at the top.
  */
 async function snippetOf(engine: Engine, job: Job): Promise<JSValueHandle> {
   const { code } = job;
-  const ways: ['module' | 'script', string][] = [
-    ['script', code],
-    ['module', code],
-    ['script', `(async function () {${code}\n})()`],
-  ];
-  if (/^\s*\{[^]*\}\s*;?\s*$/.test(code)) ways.unshift(['script', `(${code.trim().replace(/;$/, '')}\n)`]);
-  let furthest: { at: number; stop: Stop } | undefined;
-  for (const [as, source] of ways) {
+  let missed: Unparsed | undefined;
+  const tries = async (as: 'module' | 'script', source: string): Promise<JSValueHandle | undefined> => {
     try {
-      const done = await settle(engine, job, load(engine, job, source, as));
-      return done.getProp(as === 'module' ? 'default' : 'value');
+      return await settle(engine, job, load(engine, job, source, as));
     } catch (error) {
       if (!(error instanceof Unparsed)) throw error;
       // The reading that got furthest into the text is the one that was meant.
-      if (!furthest || error.at > furthest.at) furthest = { at: error.at, stop: error.stop };
+      if (!missed || error.at > missed.at) missed = error;
+      return undefined;
     }
+  };
+  if (/^\s*(\{|(async\s+)?function\b)/.test(code)) {
+    const whole = await tries('script', `(${code.trim().replace(/;$/, '')}\n)`);
+    if (whole) return whole.getProp('value');
+    missed = undefined;
   }
-  throw furthest?.stop ?? new Stop('error', 'the code does not parse');
+  const script = await tries('script', code);
+  if (script) return script.getProp('value');
+  const names = await tries('module', code);
+  if (names) return defaultOf(names);
+  if (missed && /return not in a function/.test(missed.message)) {
+    const body = await tries('script', `(async function () {${code}\n})()`);
+    if (body) return body.getProp('value');
+  }
+  throw missed?.stop ?? new Stop('error', 'the code does not parse');
 }
 
 /** Code that does not parse one way, and how far the parser came. */
@@ -139,7 +155,10 @@ async function settle(engine: Engine, job: Job, promise: JSValueHandle): Promise
     if (promise.promiseState !== 0) break;
     const wait = engine.call('delay').toNumber();
     if (wait < 0) {
-      throw new Stop('error', 'the promise never settles: nothing is left to run that could resolve or reject it');
+      throw new Stop(
+        'error',
+        'the promise never settles: nothing is left to run that could resolve or reject it',
+      );
     }
     if (wait > 0 && job.clock === 'real') Atomics.wait(sleeper, 0, 0, wait);
     const crash = engine.call('fire').toString();
@@ -164,7 +183,10 @@ function read(engine: Engine, job: Job, value: JSValueHandle, around: Surroundin
     case 'U':
       if (job.kind === 'snippet' && around.printed() > 0) return 'null';
       if (job.kind === 'module') throw new Stop('bad_output', 'output is undefined; return a value, or null');
-      throw new Stop('bad_output', 'the code gives no value; end it with an expression, such as the name of the variable that holds the result');
+      throw new Stop(
+        'bad_output',
+        'the code gives no value; end it with an expression, such as the name of the variable that holds the result',
+      );
     case 'E':
       throw new Stop('bad_output', rest);
     case 'X':
@@ -172,7 +194,10 @@ function read(engine: Engine, job: Job, value: JSValueHandle, around: Surroundin
     default:
       throw new Error('the result could not be read');
   }
-  throw new Stop('output_limit', `the result is larger than ${size(job.resultBytes)}; return less, for example a page or a summary`);
+  throw new Stop(
+    'output_limit',
+    `the result is larger than ${size(job.resultBytes)}; return less, for example a page or a summary`,
+  );
 }
 
 function demand(schema: string, json: string, what: string): void {
@@ -201,7 +226,11 @@ function thrown(engine: Engine, job: Job, [name = '', message = '', stack = '']:
   const absent = /^'?(\w+)'? is not defined$/.exec(message)?.[1] ?? '';
   const hint = ABSENT.find(([names]) => name === 'ReferenceError' && names.test(absent))?.[1];
   const said = [name, message].filter((part) => part !== '').join(': ') || 'threw an empty error';
-  const trace = stack.split('\n').filter((frame) => !frame.includes(GUEST_FILE)).join('\n').trimEnd();
+  const trace = stack
+    .split('\n')
+    .filter((frame) => !frame.includes(GUEST_FILE))
+    .join('\n')
+    .trimEnd();
   return new Stop('error', `${said}${hint ? ` (${hint})` : ''}${line ? ` (line ${line})` : ''}`, trace);
 }
 
@@ -209,14 +238,17 @@ function thrown(engine: Engine, job: Job, [name = '', message = '', stack = '']:
 function trapped(engine: Engine, job: Job, error: unknown): Stop {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RangeError && /call stack/.test(message)) {
-    return new Stop('error', 'RangeError: the code nests or recurses too deep');
+    return new Stop('error', 'RangeError: the code nests or recurses too deep', '', true);
   }
   if (/out of memory/.test(message) || engine.memoryBytes > job.memoryBytes * 0.9) return starved(job);
-  return new Stop('error', message.replace(/^Job execution error: /, 'uncaught in a microtask: '));
+  return new Stop('error', message.replace(/^Job execution error: /, 'uncaught in a microtask: '), '', true);
 }
 
 function starved(job: Job): Stop {
-  return new Stop('out_of_memory', `the code needs more than the ${size(job.memoryBytes)} of memory it may have; keep less at once`);
+  return new Stop(
+    'out_of_memory',
+    `the code needs more than the ${size(job.memoryBytes)} of memory it may have; keep less at once`,
+  );
 }
 
 function text(engine: Engine, job: Job, value: string): JSValueHandle {
@@ -226,12 +258,8 @@ function text(engine: Engine, job: Job, value: string): JSValueHandle {
 }
 
 const fileOf = (job: Job) => (job.kind === 'module' ? 'tool.js' : 'snippet.js');
-const frameIn = (job: Job) => (job.kind === 'module' ? /tool\.js:(\d+)(?::(\d+))?/ : /snippet\.js:(\d+)(?::(\d+))?/);
-
-/** A number of bytes, as people say it. */
-export function size(bytes: number): string {
-  return bytes >= 1024 * 1024 ? `${+(bytes / 1024 / 1024).toFixed(1)} MiB` : `${+(bytes / 1024).toFixed(1)} KiB`;
-}
+const frameIn = (job: Job) =>
+  job.kind === 'module' ? /tool\.js:(\d+)(?::(\d+))?/ : /snippet\.js:(\d+)(?::(\d+))?/;
 
 /** Whether brackets nest deeper than `limit`, counted without recursion; strings are skipped. */
 function deeperThan(json: string, limit: number): boolean {
@@ -249,4 +277,4 @@ function deeperThan(json: string, limit: number): boolean {
 }
 
 /** A call that used more than the default keeps its memory until a collection: its worker goes instead. */
-export const retiresAfter = (engine: Engine) => engine.memoryBytes > DEFAULT_MEMORY / 4;
+export const retiresAfter = (engine: Engine) => engine.memoryBytes > DEFAULT_MEMORY_BYTES / 4;

@@ -3,6 +3,9 @@
  * numbers, so that nothing of a guest's is ever more than text on the way.
  */
 
+/** The memory of a call that does not say otherwise; instances for it are made in advance. */
+export const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024;
+
 /** How a call ended. */
 export type Outcome = 'ok' | Failure;
 
@@ -60,6 +63,7 @@ export const STAGES = ['waiting', 'input schema', 'running', 'reading the result
 /** Index into STAGES. */
 export type Stage = 0 | 1 | 2 | 3 | 4;
 
+/** Whether a value is an object and no array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -126,4 +130,11 @@ export function isFromWorker(value: unknown): value is FromWorker {
 export function isFromChild(value: unknown): value is FromChild {
   if (!isRecord(value)) return false;
   return value['type'] === 'ready' || (value['type'] === 'reply' && isReply(value['reply']));
+}
+
+/** A number of bytes, as people say it. */
+export function size(bytes: number): string {
+  return bytes >= 1024 * 1024
+    ? `${+(bytes / 1024 / 1024).toFixed(1)} MiB`
+    : `${+(bytes / 1024).toFixed(1)} KiB`;
 }

@@ -4,29 +4,40 @@
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { retiresAfter, runCall, Stop } from './runner-call.ts';
-import { DEFAULT_MEMORY, Engine, isEngineKit } from './runner-engine.ts';
-import { type FromWorker, isJob, isRecord, type Job, type Reply, type Stage } from './runner-wire.ts';
+import { Engine, isEngineKit } from './runner-engine.ts';
+import {
+  DEFAULT_MEMORY_BYTES,
+  type FromWorker,
+  isJob,
+  isRecord,
+  type Job,
+  type Reply,
+  type Stage,
+} from './runner-wire.ts';
 
 async function serve(): Promise<void> {
   const data: unknown = workerData;
-  if (isMainThread || !parentPort || !isRecord(data)) throw new Error('runner-worker is started by runner-child');
+  if (isMainThread || !parentPort || !isRecord(data))
+    throw new Error('runner-worker is started by runner-child');
   const { kit, stage } = data;
-  if (!isEngineKit(kit) || !(stage instanceof Int32Array)) throw new Error('runner-worker needs a kit and a stage');
+  if (!isEngineKit(kit) || !(stage instanceof Int32Array))
+    throw new Error('runner-worker needs a kit and a stage');
   const port = parentPort;
   const say = (message: FromWorker) => port.postMessage(message);
   const mark = (at: Stage) => void Atomics.store(stage, 0, at);
-  let spare = await Engine.open(kit, DEFAULT_MEMORY);
+  let spare = await Engine.open(kit, DEFAULT_MEMORY_BYTES);
 
   const run = async (job: Job): Promise<void> => {
-    const engine = job.memoryBytes === DEFAULT_MEMORY ? spare : await Engine.open(kit, job.memoryBytes);
+    const engine = job.memoryBytes === DEFAULT_MEMORY_BYTES ? spare : await Engine.open(kit, job.memoryBytes);
     let room = job.consoleBytes;
     let printed = 0;
+    let lost = 0;
     engine.print = (line) => {
-      // The prelude keeps to the limit by itself; this is for a guest that found a way around it.
-      room -= Buffer.byteLength(line);
-      if (room < -DEFAULT_SLACK) return;
       printed++;
-      say({ type: 'line', line });
+      // The prelude counts characters; the limit is in bytes.
+      room -= Buffer.byteLength(line) + 8;
+      if (room >= -8) say({ type: 'line', line });
+      else lost++;
     };
     const started = performance.now();
     const reply: Reply = { id: job.id, outcome: 'ok', text: '', message: '', stack: '', console: [], ms: 0 };
@@ -34,18 +45,18 @@ async function serve(): Promise<void> {
     try {
       reply.text = await runCall(engine, job, { mark, printed: () => printed });
     } catch (error) {
-      broken = !(error instanceof Stop) || error.outcome === 'out_of_memory';
+      broken = !(error instanceof Stop) || error.fatal;
       reply.outcome = error instanceof Stop ? error.outcome : 'error';
       reply.message = error instanceof Error ? error.message : String(error);
       reply.stack = error instanceof Stop ? error.trace : '';
     }
     reply.ms = performance.now() - started;
     const retire = broken || retiresAfter(engine);
-    say({ type: 'end', reply, dropped: broken ? 0 : dropped(engine), retire });
+    say({ type: 'end', reply, dropped: lost + (broken ? 0 : dropped(engine)), retire });
     engine.close();
     mark(0);
     if (retire) return;
-    if (engine === spare) spare = await Engine.open(kit, DEFAULT_MEMORY);
+    if (engine === spare) spare = await Engine.open(kit, DEFAULT_MEMORY_BYTES);
     say({ type: 'ready' });
   };
 
@@ -54,8 +65,6 @@ async function serve(): Promise<void> {
   });
   say({ type: 'ready' });
 }
-
-const DEFAULT_SLACK = 4096;
 
 function dropped(engine: Engine): number {
   try {

@@ -47,14 +47,18 @@ export async function closeSandbox({ registry, runner }: Sandbox): Promise<void>
 /** Models that were trained on code come first, then the order in which Ollama lists them. */
 async function installedModel(model: Model, signal: AbortSignal): Promise<string> {
   try {
-    const names = (await model.list(signal)).map((one) => one.name).filter((name) => !/embed|minilm|bge/i.test(name));
+    const names = (await model.list(signal))
+      .map((one) => one.name)
+      .filter((name) => !/embed|minilm|bge/i.test(name));
     const chosen = names.find((name) => /code|devstral/i.test(name)) ?? names[0];
     if (chosen !== undefined) return chosen;
   } catch (error) {
     if (error instanceof ModelError) throw new ToolError(error.message, { cause: error });
     throw error;
   }
-  throw new ToolError('Ollama has no model that writes code. Get one, for example `ollama pull qwen2.5-coder:7b`.');
+  throw new ToolError(
+    'Ollama has no model that writes code. Get one, for example `ollama pull qwen2.5-coder:7b`.',
+  );
 }
 
 export const forgedName = (name: string) => `forged_${name}`;

@@ -42,18 +42,27 @@ const MEANINGS = [
   'reverse invert backwards mirror',
 ];
 
-const SENSE = new Map(MEANINGS.flatMap((line) => line.split(' ').map((word) => [stem(word), stem(line.split(' ')[0] ?? word)])));
+const SENSE = new Map(
+  MEANINGS.flatMap((line) => line.split(' ').map((word) => [stem(word), stem(line.split(' ')[0] ?? word)])),
+);
 
-const STOP = new Set('a an the of to in on for from with and or by as into that this it its is are be do does how i me my which what when you your'.split(' '));
+const STOP = new Set(
+  'a an the of to in on for from with and or by as into that this it its is are be do does how i me my which what when you your'.split(
+    ' ',
+  ),
+);
 
 /** A search over tools by the meaning of words: stems, groups of like meaning, near spellings; best first. */
 export class ToolSearch {
   #index: MiniSearch | undefined;
   #tools: Searchable[] = [];
+  #of: object | undefined;
 
-  /** Replaces what is searched; indexed at the next search. */
-  load(tools: Searchable[]): void {
-    this.#tools = tools;
+  /** Sets what is searched. `of` is what `tools` is made from: the same object again keeps the index. */
+  load(of: object, tools: () => Searchable[]): void {
+    if (this.#of === of) return;
+    this.#of = of;
+    this.#tools = tools();
     this.#index = undefined;
   }
 

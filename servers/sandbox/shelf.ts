@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { readJournal } from '../../kit/journal-read.ts';
 import { toolFor } from '../../kit/tool.ts';
-import type { ToolSummary } from './registry.ts';
-import { bareName, forgedName, type Sandbox } from './sandbox.ts';
+import type { LiveTool, ToolSummary } from './registry.ts';
+import { bareName, forgedName, isObject, type Sandbox } from './sandbox.ts';
 
 const tool = toolFor<Sandbox>();
 
@@ -85,9 +85,11 @@ export const shelf = [
         ...(manifest.output_schema && { output_schema: manifest.output_schema }),
         code: stored.code,
         tests: stored.tests,
-        gates: verdict?.gates.map((one) => `${one.gate}: ${one.message ?? (one.passed ? 'passed' : 'failed')}`) ?? [],
+        gates:
+          verdict?.gates.map((one) => `${one.gate}: ${one.message ?? (one.passed ? 'passed' : 'failed')}`) ??
+          [],
         versions: versions.map((one) => `${one.version} ${one.status}`),
-        history: history.slice(0, 20).map((one) => `${one.at} ${one.what}`),
+        history: history.slice(0, 20).map((one) => `${one.at} ${one.event} ${one.version} ${one.note}`.trim()),
         uses: uses.get(name) ?? 0,
       };
     },
@@ -101,10 +103,23 @@ function shown({ name, version, status, live, description }: ToolSummary) {
 /** Tools of any status that fit the words of `query`, best first. */
 export async function findTools(sandbox: Sandbox, query: string, limit: number): Promise<ToolSummary[]> {
   const all = await sandbox.registry.list();
-  sandbox.search.load(all);
+  sandbox.search.load(all, () => {
+    const live = new Map(sandbox.registry.live().map((one) => [one.name, one]));
+    return all.map(({ name, description }) => ({ name, description, details: argumentWords(live.get(name)) }));
+  });
   const found = await sandbox.search.find(query, limit);
   const byName = new Map(all.map((one) => [one.name, one]));
   return found.flatMap(({ name }) => byName.get(name) ?? []);
+}
+
+/** Names and descriptions of a tool's arguments. */
+function argumentWords(tool: LiveTool | undefined): string {
+  const properties = tool?.input_schema['properties'];
+  return isObject(properties)
+    ? Object.entries(properties)
+        .map(([name, schema]) => `${name} ${isObject(schema) ? String(schema['description'] ?? '') : ''}`)
+        .join(' ')
+    : '';
 }
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -1,4 +1,11 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { chmod, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -71,7 +78,9 @@ export class Signer {
   /** `link` fails where the name is taken, so of many processes that make a key at once all end up with one. */
   async #make(): Promise<string> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const fresh = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const fresh = generateKeyPairSync('ed25519')
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString();
     const temporary = `${this.#keyFile}.${randomBytes(6).toString('hex')}`;
     try {
       await writeFile(temporary, fresh, { mode: 0o600, flush: true });

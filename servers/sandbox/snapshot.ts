@@ -3,8 +3,17 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ToolError } from '../../kit/tool.ts';
 import type { Objects, TreeEntry } from './objects.ts';
-import { MAX_FILE_BYTES, digestOf, fromFiles, retiredFile, storedVerdict, toolName, toolVersion } from './records.ts';
-import type { StoredVerdict, ToolFiles } from './records.ts';
+import {
+  MAX_FILE_BYTES,
+  digestOf,
+  fromFiles,
+  manifest,
+  retiredFile,
+  storedVerdict,
+  toolName,
+  toolVersion,
+} from './records.ts';
+import type { Manifest, StoredVerdict, ToolFiles } from './records.ts';
 import { FORMAT, lastKnown } from './repository.ts';
 import type { Place } from './repository.ts';
 import type { Signer } from './signing.ts';
@@ -15,6 +24,8 @@ export interface Content {
   tree: string;
   digest: string;
   files: ToolFiles;
+  /** The ids of the files. */
+  blobs: string[];
 }
 
 /** A verdict whose signature holds, with that signature. */
@@ -22,7 +33,8 @@ export interface SignedVerdict extends StoredVerdict {
   signature: string;
 }
 
-interface Source {
+/** Where a snapshot is read from, and who vouches for it. */
+export interface Source {
   place: Place;
   objects: Objects;
   signer: Signer;
@@ -44,11 +56,11 @@ export class Snapshot {
   readonly #source: Source;
   readonly #folders = new Map<string, Promise<Map<string, TreeEntry>>>();
 
-  private constructor(source: Source, commit: string, text: string, root: Map<string, TreeEntry>) {
+  private constructor(source: Source, commit: Commit, root: Map<string, TreeEntry>) {
     this.#source = source;
-    this.commit = commit;
-    this.parent = /^parent ([0-9a-f]+)$/m.exec(text.slice(0, text.indexOf('\n\n')))?.[1];
-    this.subject = text.slice(text.indexOf('\n\n') + 2).split('\n')[0] ?? '';
+    this.commit = commit.id;
+    this.parent = commit.parent;
+    this.subject = commit.subject;
     this.root = root;
   }
 
@@ -65,18 +77,18 @@ export class Snapshot {
 
   /** The registry as of `commit`, an id or a ref. */
   static async at(source: Source, commit: string): Promise<Snapshot | undefined> {
-    const found = await source.objects.get(commit);
-    if (found?.type !== 'commit') return undefined;
-    const text = found.data.toString('utf8');
-    const tree = /^tree ([0-9a-f]+)\n/.exec(text)?.[1] ?? '';
-    const root = await source.objects.tree(tree);
+    const found = await commitAt(source.objects, commit);
+    if (!found) return undefined;
+    const root = await source.objects.tree(found.tree);
     if (!root) throw new ToolError(damaged(source.place, `the tree of commit ${found.id}`));
-    return new Snapshot(source, found.id, text, root);
+    return new Snapshot(source, found, root);
   }
 
   /** The names of all tools ever saved. */
   async tools(): Promise<string[]> {
-    return [...(await this.folder('versions')).keys()].filter((name) => toolName.safeParse(name).success).sort();
+    return [...(await this.folder('versions')).keys()]
+      .filter((name) => toolName.safeParse(name).success)
+      .sort();
   }
 
   /** The versions of a tool, oldest first. */
@@ -90,6 +102,14 @@ export class Snapshot {
     const entry = (await this.folder(`versions/${name}`)).get(version);
     if (!entry) return undefined;
     return contentOf(this.#source, entry.id, `${name} ${version}`);
+  }
+
+  /** What the version says of itself. */
+  async manifest(name: string, version: string): Promise<Manifest> {
+    const text = await this.#text((await this.folder(`versions/${name}/${version}`)).get('tool.json'));
+    const parsed = text === undefined ? undefined : parsedJson(manifest, text);
+    if (!parsed) throw new ToolError(damaged(this.#source.place, `tool.json of ${name} ${version}`));
+    return parsed;
   }
 
   /** The verdict on a version, where there is one that this registry's key signed. */
@@ -146,6 +166,45 @@ export class Snapshot {
   }
 }
 
+interface Commit {
+  id: string;
+  tree: string;
+  /** The first one. */
+  parent: string | undefined;
+  subject: string;
+}
+
+async function commitAt(objects: Objects, name: string): Promise<Commit | undefined> {
+  const found = await objects.get(name);
+  if (found?.type !== 'commit') return undefined;
+  const text = found.data.toString('utf8');
+  const end = text.indexOf('\n\n');
+  const head = text.slice(0, end);
+  return {
+    id: found.id,
+    tree: /^tree ([0-9a-f]+)$/m.exec(head)?.[1] ?? '',
+    parent: /^parent ([0-9a-f]+)$/m.exec(head)?.[1],
+    subject: text.slice(end + 2).split('\n')[0] ?? '',
+  };
+}
+
+const COMMITS_LIMIT = 50_000;
+
+/** The latest commit at or before `from` with this subject. */
+export async function commitWith(
+  objects: Objects,
+  from: string,
+  subject: string,
+): Promise<string | undefined> {
+  let at: string | undefined = from;
+  for (let step = 0; at !== undefined && step < COMMITS_LIMIT; step++) {
+    const found: Commit | undefined = await commitAt(objects, at);
+    if (found?.subject === subject) return found.id;
+    at = found?.parent;
+  }
+  return undefined;
+}
+
 /** Reads and checks the files of the tree with this id. */
 export async function contentOf(source: Source, tree: string, what: string): Promise<Content> {
   const entries = await source.objects.tree(tree);
@@ -159,9 +218,16 @@ export async function contentOf(source: Source, tree: string, what: string): Pro
     }),
   );
   try {
-    return { tree, digest: digestOf(files), files: fromFiles(files) };
+    return {
+      tree,
+      digest: digestOf(files),
+      files: fromFiles(files),
+      blobs: [...entries.values()].map(({ id }) => id),
+    };
   } catch (cause) {
-    throw new ToolError(`${what} cannot be read: its files are not those of a tool. Save it again.`, { cause });
+    throw new ToolError(`${what} cannot be read: its files are not those of a tool. Save it again.`, {
+      cause,
+    });
   }
 }
 
@@ -198,10 +264,14 @@ async function refuseDamaged(place: Place): Promise<void> {
   const ref = await readFile(join(place.git, 'refs', 'heads', 'main'), 'latin1').catch(() => undefined);
   const last = await lastKnown(place);
   if (ref === undefined && last === undefined) return;
-  const mend = last ? `git -C ${place.folder} update-ref refs/heads/main ${last}` : `git -C ${place.folder} fsck`;
+  const mend = last
+    ? `git -C ${place.folder} update-ref refs/heads/main ${last}`
+    : `git -C ${place.folder} fsck`;
   throw new ToolError(
     `The branch main in ${place.folder} is damaged or gone. Nothing was changed; what is in memory stays in use. ` +
-      (ref === undefined ? `Restore it with: ${mend}` : `Delete ${place.git}/refs/heads/main, then restore it with: ${mend}`),
+      (ref === undefined
+        ? `Restore it with: ${mend}`
+        : `Delete ${place.git}/refs/heads/main, then restore it with: ${mend}`),
   );
 }
 

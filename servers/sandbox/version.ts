@@ -52,13 +52,22 @@ type Side = 'input' | 'output';
 type Schema = Record<string, unknown>;
 
 /** Says something to people, nothing about which values hold. */
-const NOTES = new Set(['title', 'description', 'examples', 'default', '$comment', '$schema', '$id', 'deprecated']);
-/** Compared by `admits` keyword by keyword; every other keyword must be equal on both sides. */
-const KNOWN = new Set([
-  ...['type', 'enum', 'const', 'properties', 'required', 'additionalProperties', 'items'],
-  ...['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'],
-  ...['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties', 'uniqueItems'],
+const NOTES = new Set([
+  'title',
+  'description',
+  'examples',
+  'default',
+  '$comment',
+  '$schema',
+  '$id',
+  'deprecated',
 ]);
+/** Compared by `admits` keyword by keyword; every other keyword must be equal on both sides. */
+const KNOWN = new Set(
+  `type enum const properties required additionalProperties items uniqueItems
+  minimum exclusiveMinimum minLength minItems minProperties
+  maximum exclusiveMaximum maxLength maxItems maxProperties`.split(/\s+/),
+);
 const FLOORS = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'] as const;
 const CEILINGS = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties'] as const;
 const DEPTH = 24;

@@ -1,0 +1,84 @@
+import { userInfo } from 'node:os';
+import { kuzniaHome } from '../kit/config.ts';
+import { review } from '../servers/sandbox/definition.ts';
+import { painter } from './display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import { Prompt } from './prompt.ts';
+import { clean } from './text.ts';
+
+const help = `
+kuznia approve: look at a version of a forged tool (code, tests, grants, gates, the difference to the version in use)
+and decide on it.
+
+Usage: kuznia approve NAME VERSION [--yes | --refuse] [--json]
+
+  --yes     approve without asking
+  --refuse  refuse it
+  --json    the decision as one JSON object; needs --yes or --refuse
+
+Example: kuznia approve slugify 1.0.1
+`;
+
+export const command: Command = {
+  help,
+  async run(argv, io) {
+    const { values, positionals } = parse(argv, {
+      yes: { type: 'boolean', default: false },
+      refuse: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    });
+    const [name, version, ...more] = positionals;
+    if (name === undefined || version === undefined || more.length > 0) {
+      throw new UsageError('A name and a version are needed: kuznia approve slugify 1.0.1');
+    }
+    if (values.yes && values.refuse)
+      throw new UsageError('--yes and --refuse exclude each other: give one of them.');
+    const bare = name.replace(/^forged_/, '');
+    const found = await review(kuzniaHome(io.env), bare, version.replace(/^v/, ''));
+    try {
+      return await decide(found, { ...values, name: bare, version, io });
+    } finally {
+      await found.close();
+    }
+  },
+};
+
+interface Decision {
+  name: string;
+  version: string;
+  yes: boolean;
+  refuse: boolean;
+  json: boolean;
+  io: Io;
+}
+
+type Review = Awaited<ReturnType<typeof review>>;
+
+async function decide(found: Review, { name, version, yes, refuse, json, io }: Decision): Promise<number> {
+  const { out, err } = io;
+  if (!json) out(`${clean(found.text)}\n\n`);
+  let decision = yes ? 'approve' : refuse ? 'refuse' : undefined;
+  if (!decision && io.interactive && !json) {
+    const prompt = new Prompt(process.stdin, process.stdout);
+    const answer = await prompt.confirm(
+      `${painter(io).bold(`Approve ${name} ${version}?`)} [y]es, [r]efuse, [N]othing: `,
+    );
+    prompt.close();
+    decision = /^[yt]/.test(answer) ? 'approve' : answer.startsWith('r') ? 'refuse' : undefined;
+  }
+  if (!decision) {
+    if (json) out(`${JSON.stringify({ name, version, status: found.status, decision: 'none' })}\n`);
+    err(`Nothing was decided. Without a terminal: kuznia approve ${name} ${version} --yes, or --refuse.\n`);
+    return EXIT.approval;
+  }
+  const who = userInfo().username;
+  if (decision === 'approve') await found.approve(who);
+  else await found.refuse(who);
+  if (json) out(`${JSON.stringify({ name, version, decision })}\n`);
+  else if (decision === 'approve') {
+    out(
+      `Approved. Make it live: kuznia call sandbox_publish_tool '{"name": "${name}", "version": "${version}"}'\n`,
+    );
+  } else out('Refused. It cannot be published; a mended version can.\n');
+  return EXIT.done;
+}

@@ -1,0 +1,93 @@
+import { text as readAll } from 'node:stream/consumers';
+import { z } from 'zod';
+import type { JsonObject } from '../kit/tool.ts';
+import { fitArguments } from './arguments.ts';
+import { unknownTool, type Answer } from './connections.ts';
+import { painter } from './display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import { Prompt } from './prompt.ts';
+import { openTools } from './session.ts';
+import { clean } from './text.ts';
+
+const help = `
+kuznia call: call one tool. What you call by name needs no further approval, unless the tool itself asks.
+
+Usage: kuznia call TOOL [JSON] [--json]
+
+  JSON    its arguments as one JSON object; "-" reads them from standard input
+  --json  one line: {"ok", "value"} or {"ok", "error"}
+The result goes to standard output, progress to standard error.
+
+Example: kuznia call sandbox_run_code '{"code": "2 ** 64"}'
+`;
+
+export const command: Command = {
+  help,
+  async run(argv, io) {
+    const { values, positionals } = parse(argv, { json: { type: 'boolean', default: false } });
+    const [name, given = '{}', ...more] = positionals;
+    if (name === undefined || more.length > 0) {
+      throw new UsageError(
+        `One tool and one JSON object are needed: kuznia call sandbox_run_code '{"code": "1 + 1"}'`,
+      );
+    }
+    const args = argumentsIn(given === '-' ? await readAll(process.stdin) : given);
+    const stop = new AbortController();
+    process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
+    const { signal } = stop;
+    const connections = await openTools();
+    try {
+      const all = await connections.tools(signal);
+      const tool = all.find((one) => one.name === name);
+      if (!tool) throw new UsageError(unknownTool(name, all));
+      const fitted = fitArguments(tool.inputSchema, args);
+      if (!fitted.ok) throw new UsageError(`${name} was not called: ${fitted.fault}`);
+      let undecided = false;
+      const ask = async (question: string) => {
+        const answer = await decision(question, io);
+        undecided ||= answer !== 'yes';
+        return answer;
+      };
+      const onProgress = ({ note }: { note?: string }) => {
+        if (note && !values.json) io.err(`  · ${clean(note)}\n`);
+      };
+      const result = await connections.call(name, fitted.value, { signal, ask, onProgress });
+      if (values.json) {
+        const { ok, value, text } = result;
+        io.out(`${JSON.stringify(ok ? { ok, value: value ?? text } : { ok, error: text })}\n`);
+      } else if (result.ok) {
+        io.out(`${result.value ? JSON.stringify(result.value, null, 2) : clean(result.text)}\n`);
+      } else {
+        io.err(`kuznia: ${clean(result.text)}\n`);
+      }
+      if (undecided) return EXIT.approval;
+      return result.ok ? EXIT.done : EXIT.failed;
+    } finally {
+      await connections.close();
+    }
+  },
+};
+
+function argumentsIn(text: string): JsonObject {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  } catch {
+    const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+    throw new UsageError(
+      `The arguments must be one JSON object in quotes, for example '{"code": "1 + 1"}'; not: ${shown}`,
+    );
+  }
+}
+
+/** A question of the tool itself; only a person at a terminal can answer it. */
+async function decision(question: string, io: Io): Promise<Answer> {
+  if (!io.interactive) return 'unavailable';
+  const prompt = new Prompt(process.stdin, process.stdout);
+  try {
+    io.out(`${clean(question)}\n`);
+    const answer = await prompt.confirm(`${painter(io).bold('Allow it?')} [y]es, [N]o: `);
+    return /^[yt]/.test(answer) ? 'yes' : 'no';
+  } finally {
+    prompt.close();
+  }
+}

@@ -1,0 +1,49 @@
+import type { Approval, Approve } from './approval.ts';
+import type { Connections } from './connections.ts';
+import { painter, type TurnDisplay } from './display.ts';
+import type { Io } from './io.ts';
+import type { Prompt } from './prompt.ts';
+import { clean, wrap } from './text.ts';
+
+/** Asks the person at the terminal, with what they need to decide: the server's own words, or the call and the code. */
+export function decider(options: {
+  io: Io;
+  prompt: Prompt;
+  connections: Connections;
+  display: () => TurnDisplay | undefined;
+  signal: () => AbortSignal;
+  /** Tools that are allowed from now on, when the person says so. */
+  allow: (tool: string) => void;
+}): Approve {
+  const { io, prompt } = options;
+  const { bold, dim } = painter(io);
+  return async (approval) => {
+    options.display()?.pause();
+    const text = approval.question ?? (await preview(approval, options.connections, options.signal()));
+    for (const line of clean(text).split('\n')) {
+      for (const part of wrap(line, io.columns() - 2)) io.out(`${dim('│')} ${part}\n`);
+    }
+    const choices = approval.question === undefined ? '[y]es, [a]lways in this session, [N]o' : '[y]es, [N]o';
+    const answer = await prompt.confirm(`${bold(`Allow ${approval.tool}?`)} ${choices}: `);
+    const always = answer.startsWith('a') && approval.question === undefined;
+    if (always) options.allow(approval.tool);
+    return always || /^[yt]/.test(answer) ? 'yes' : 'no';
+  };
+}
+
+/** What a call would do; for a forged tool's version, the code that would go live. */
+async function preview(
+  { tool, arguments: args }: Approval,
+  connections: Connections,
+  signal: AbortSignal,
+): Promise<string> {
+  const call = `${tool} ${JSON.stringify(args)}`;
+  if (!tool.startsWith('sandbox_') || typeof args['name'] !== 'string') return call;
+  const version = typeof args['version'] === 'string' ? { version: args['version'] } : {};
+  const shown = await connections.call('sandbox_show_tool', { name: args['name'], ...version }, { signal });
+  const { version: found, status, description, code } = shown.value ?? {};
+  if (typeof code !== 'string') return call;
+  return [call, `${args['name']} ${String(found)} (${String(status)}): ${String(description)}`, code].join(
+    '\n',
+  );
+}

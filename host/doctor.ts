@@ -1,0 +1,191 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { command as runProgram } from '../kit/command.ts';
+import { kuzniaHome } from '../kit/config.ts';
+import { processRuntime } from '../kit/serve.ts';
+import { version } from '../kit/version.ts';
+import type { CallResult, Connections } from './connections.ts';
+import { painter } from './display.ts';
+import { EXIT, parse, type Command } from './io.ts';
+import { described } from './models.ts';
+import { modelOf, openTools } from './session.ts';
+import { duration, wrap } from './text.ts';
+
+const help = `
+kuznia doctor: what is there, what is missing, and how to get it.
+
+Usage: kuznia doctor [--json]
+
+  --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}]}
+The exit code is 1 when something that is needed is missing; a model is not needed to serve the tools.
+
+Example: kuznia doctor
+`;
+
+interface Check {
+  name: string;
+  ok: boolean;
+  needed: boolean;
+  found: string;
+  fix?: string;
+}
+
+const DEADLINE_MS = 15_000;
+const MODEL_HINT = 'Get one, for example `ollama pull qwen3:4b`; for forging `ollama pull qwen2.5-coder:7b`.';
+
+export const command: Command = {
+  help,
+  async run(argv, io) {
+    const { values } = parse(argv, { json: { type: 'boolean', default: false } });
+    const home = kuzniaHome(io.env);
+    const checks: Check[] = [node(), await git(), typescript(), await writable(home)];
+    checks.push(...(await sandbox()), ...(await ollama()));
+    const ok = checks.every((check) => check.ok || !check.needed);
+    if (values.json) {
+      io.out(`${JSON.stringify({ ok, version, checks })}\n`);
+      return ok ? EXIT.done : EXIT.failed;
+    }
+    const { bold, dim, green, red, yellow } = painter(io);
+    io.out(`${bold(`Kuźnia ${version}`)}\n`);
+    for (const check of checks) {
+      const mark = check.ok ? green('✓') : check.needed ? red('✗') : yellow('–');
+      const [first, ...rest] = wrap(check.found, io.columns() - 14);
+      io.out(`${mark} ${check.name.padEnd(10)} ${first}\n`);
+      const fix = check.fix && !check.ok ? wrap(check.fix, io.columns() - 14) : [];
+      for (const line of rest) io.out(`${' '.repeat(13)}${line}\n`);
+      for (const line of fix) io.out(`${' '.repeat(13)}${dim(line)}\n`);
+    }
+    return ok ? EXIT.done : EXIT.failed;
+  },
+};
+
+function node(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const ok = major > 20 || (major === 20 && minor >= 19);
+  return {
+    name: 'node',
+    ok,
+    needed: true,
+    found: process.version,
+    fix: 'Node 20.19 or newer: https://nodejs.org',
+  };
+}
+
+async function git(): Promise<Check> {
+  return attempt('git', true, 'The registry of forged tools is a git repository.', async () => {
+    const { stdout } = await runProgram('git', ['--version'], { deadlineMs: DEADLINE_MS });
+    return stdout.replace('git version', '').trim();
+  });
+}
+
+function typescript(): Check {
+  const fix = 'It comes with the package: install Kuźnia again (`npm ci` in a checkout).';
+  try {
+    const manifest: unknown = createRequire(import.meta.url)('typescript/package.json');
+    const found = z.object({ version: z.string() }).parse(manifest).version;
+    return { name: 'typescript', ok: true, needed: true, found };
+  } catch {
+    return {
+      name: 'typescript',
+      ok: false,
+      needed: true,
+      found: 'not found; forged tools cannot be type-checked',
+      fix,
+    };
+  }
+}
+
+async function writable(home: string): Promise<Check> {
+  return attempt('data', true, 'Make it writable, or set KUZNIA_HOME to another folder.', async () => {
+    await mkdir(home, { recursive: true });
+    const probe = join(home, `.probe-${process.pid}`);
+    await writeFile(probe, '');
+    await rm(probe);
+    return home;
+  });
+}
+
+/** The server itself is asked, in the way that a client would. */
+async function sandbox(): Promise<Check[]> {
+  let connections: Connections | undefined;
+  try {
+    connections = await openTools();
+    const open = connections;
+    const signal = AbortSignal.timeout(DEADLINE_MS);
+    return [
+      await attempt(
+        'registry',
+        true,
+        'The message says what to do; nothing in it is repaired silently.',
+        async () => {
+          const { tools, total } = listed.parse(value(await open.call('sandbox_list_tools', {}, { signal })));
+          return `${total} forged tools, ${tools.filter((tool) => tool.live !== undefined).length} live`;
+        },
+      ),
+      await attempt(
+        'runner',
+        true,
+        'Code runs in a child process of Node; see the message, and `kuznia log`.',
+        async () => {
+          const started = performance.now();
+          const result = value(await open.call('sandbox_run_code', { code: '2 + 2' }, { signal }));
+          if (result['value'] !== 4) throw new Error(`2 + 2 gave ${JSON.stringify(result['value'])}`);
+          return `2 + 2 = 4 in ${duration(performance.now() - started)}`;
+        },
+      ),
+    ];
+  } catch (error) {
+    return [
+      failure('sandbox', true, error, 'The message says which setting or file; then run doctor again.'),
+    ];
+  } finally {
+    await connections?.close();
+  }
+}
+
+const listed = z.object({
+  total: z.number(),
+  tools: z.array(z.looseObject({ live: z.string().optional() })),
+});
+
+function value(result: CallResult): Record<string, unknown> {
+  if (!result.ok) throw new Error(result.text);
+  return result.value ?? {};
+}
+
+async function ollama(): Promise<Check[]> {
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const model = modelOf(processRuntime());
+  const reached = await model.reachable(signal);
+  if (!reached.ok) {
+    const fix = `Get it from https://ollama.com/download. ${MODEL_HINT}`;
+    return [{ name: 'ollama', ok: false, needed: false, found: reached.reason, fix }];
+  }
+  const server: Check = { name: 'ollama', ok: true, needed: false, found: reached.version };
+  const models = await attempt('models', false, MODEL_HINT, async () => {
+    const infos = [];
+    for (const { name } of await model.list(signal)) infos.push(await model.show(name, signal));
+    if (infos.length === 0) throw new Error('none is installed');
+    return infos.map(described).join(', ');
+  });
+  return [server, models];
+}
+
+async function attempt(
+  name: string,
+  needed: boolean,
+  fix: string,
+  look: () => Promise<string>,
+): Promise<Check> {
+  try {
+    return { name, ok: true, needed, found: await look() };
+  } catch (error) {
+    return failure(name, needed, error, fix);
+  }
+}
+
+function failure(name: string, needed: boolean, error: unknown, fix: string): Check {
+  return { name, ok: false, needed, found: error instanceof Error ? error.message : String(error), fix };
+}

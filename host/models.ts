@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { readConfigFile } from '../kit/config.ts';
+import { ModelError, type Model, type ModelInfo } from '../kit/model.ts';
+import type { Runtime } from '../kit/tool.ts';
+
+const setting = z.object({ models: z.object({ default: z.string().optional() }).optional() });
+
+/** The model that a person asked for: by flag, KUZNIA_MODEL, or `models.default` in kuznia.json. */
+export function wantedModel(flag: string | undefined, runtime: Runtime): string | undefined {
+  const file = setting.safeParse(readConfigFile(runtime.home)).data;
+  return flag ?? (runtime.env['KUZNIA_MODEL'] || undefined) ?? file?.models?.default;
+}
+
+/** The wanted model, else the first installed one that calls tools, else the first that answers at all. */
+export async function pickModel(
+  model: Model,
+  wanted: string | undefined,
+  signal: AbortSignal,
+): Promise<ModelInfo> {
+  if (wanted) return model.show(wanted, signal);
+  const installed = await model.list(signal);
+  const infos: ModelInfo[] = [];
+  for (const { name } of installed) {
+    const info = await model.show(name, signal);
+    if (info.capabilities.includes('tools')) return info;
+    if (info.capabilities.includes('completion')) infos.push(info);
+  }
+  const [first] = infos;
+  if (first) return first;
+  throw new ModelError(
+    'no_model',
+    'Ollama has no model that can talk: get one, for example `ollama pull qwen3:4b`.',
+  );
+}
+
+/** A model in a few words. */
+export function described({ name, parameters, capabilities }: ModelInfo): string {
+  const ways = capabilities.includes('tools') ? 'calls tools' : 'driven by constrained answers';
+  return `${name} (${[parameters, ways].filter(Boolean).join(', ')})`;
+}

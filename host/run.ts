@@ -1,0 +1,129 @@
+import { text as readAll } from 'node:stream/consumers';
+import { asCommand, type Approval } from './approval.ts';
+import { decider } from './deciding.ts';
+import { TurnDisplay } from './display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import { turn, type TurnEnd } from './loop.ts';
+import { Prompt } from './prompt.ts';
+import { openSession, type Session } from './session.ts';
+import { clean } from './text.ts';
+
+const help = `
+kuznia run: one task, without a conversation.
+
+Usage: kuznia run "TASK" [--model NAME] [--allow TOOL]... [--json]
+
+  --model NAME  the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
+  --allow TOOL  allow a call that would have to be asked about; repeatable
+  --json        one JSON object: answer, reason, calls, model, rounds, ms
+A task of "-" is read from standard input. The answer goes to standard output, the calls to standard error.
+
+Example: kuznia run "Which ISO week is 3 January 2027 in? Use a tool."
+`;
+
+export const command: Command = {
+  help,
+  async run(argv, io) {
+    const { values, positionals } = parse(argv, {
+      model: { type: 'string' },
+      allow: { type: 'string', multiple: true, default: [] },
+      json: { type: 'boolean', default: false },
+    });
+    const words = positionals.join(' ');
+    const task = words === '-' ? await readAll(process.stdin) : words;
+    if (task.trim() === '') {
+      throw new UsageError('kuznia run needs a task in quotes: kuznia run "What day was 1 January 2000?"');
+    }
+    const stop = new AbortController();
+    const interrupt = () => stop.abort();
+    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    const session = await openSession({ model: values.model, signal: stop.signal });
+    try {
+      return await one(task, { session, io, signal: stop.signal, allowed: values.allow, json: values.json });
+    } finally {
+      await session.close();
+    }
+  },
+};
+
+interface Task {
+  session: Session;
+  io: Io;
+  signal: AbortSignal;
+  allowed: string[];
+  json: boolean;
+}
+
+async function one(task: string, { session, io, signal, allowed, json }: Task): Promise<number> {
+  const started = performance.now();
+  const talks = io.interactive && !json;
+  const display = new TurnDisplay(io, { answers: talks, calls: !json });
+  const prompt = talks ? new Prompt(process.stdin, process.stdout) : undefined;
+  const { model, info, connections } = session;
+  let pending: Approval | undefined;
+  const approve = prompt
+    ? decider({
+        io,
+        prompt,
+        connections,
+        display: () => display,
+        signal: () => signal,
+        allow: (tool) => allowed.push(tool),
+      })
+    : (approval: Approval) => {
+        pending = approval;
+        return Promise.resolve('unavailable' as const);
+      };
+  let end: TurnEnd | undefined;
+  try {
+    const messages = [{ role: 'user' as const, content: task }];
+    for await (const event of turn({ model, info, connections, messages, allowed, approve, signal })) {
+      display.show(event);
+      if (event.type === 'end') end = event;
+    }
+  } finally {
+    display.pause();
+    prompt?.close();
+  }
+  if (!end) return EXIT.failed;
+  const { answer, reason, rounds, calls } = end;
+  if (json) {
+    const shownCalls = calls.map(({ tool, arguments: args, ok, ms }) => ({
+      tool,
+      arguments: args,
+      ok,
+      ms: Math.round(ms),
+    }));
+    const needs = pending && { needs: { ...pending, allow: `--allow ${pending.tool}` } };
+    const ms = Math.round(performance.now() - started);
+    io.out(
+      `${JSON.stringify({ answer, reason, model: info.name, rounds, ms, calls: shownCalls, ...needs })}\n`,
+    );
+  } else if (!talks && answer) {
+    io.out(`${clean(answer)}\n`);
+  }
+  if (pending) {
+    if (!json) io.err(howToAllow(pending, task));
+    return EXIT.approval;
+  }
+  if (calls.some((call) => call.denied)) return EXIT.approval;
+  if (answer === '')
+    io.err('kuznia: the model answered nothing. Ask differently, or try a larger model with --model.\n');
+  return answer === '' || reason === 'rounds' ? EXIT.failed : EXIT.done;
+}
+
+/** The exact call, and the ways to have it made. */
+function howToAllow({ tool, arguments: args, question }: Approval, task: string): string {
+  const lines = question
+    ? clean(question)
+        .split('\n')
+        .map((line) => `  ${line}`)
+    : [];
+  return [
+    `kuznia: a person has to allow this call: ${tool} ${JSON.stringify(args)}`,
+    ...lines,
+    `Allow it in this task: kuznia run --allow ${tool} ${JSON.stringify(task)}`,
+    `Or make it yourself:   ${asCommand(tool, args)}`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compile, guessLanguage } from '../servers/sandbox/compile.ts';
+import { typeOf } from '../servers/sandbox/contract.ts';
+
+const input_schema = {
+  type: 'object',
+  properties: { n: { type: 'number' } },
+  required: ['n'],
+  additionalProperties: false,
+};
+const output_schema = { type: 'object', properties: { twice: { type: 'number' } }, required: ['twice'] };
+const javascript = (code: string) => compile({ code, language: 'javascript', input_schema, output_schema });
+const typescript = (code: string) => compile({ code, language: 'typescript', input_schema, output_schema });
+
+test('JavaScript that fits its schemas has no faults and stays as it is', async () => {
+  const code = 'export default ({ n }) => ({ twice: n * 2 });';
+  assert.deepEqual(await javascript(code), { javascript: code, faults: [], broken: false });
+});
+
+test('TypeScript is checked and emitted as JavaScript', async () => {
+  const good = await typescript(
+    'export default (input: { n: number }): { twice: number } => ({ twice: input.n * 2 });',
+  );
+  assert.deepEqual(good.faults, []);
+  assert.match(good.javascript, /export default \(input\) => \(\{ twice: input\.n \* 2 \}\)/);
+  const bad = await typescript(
+    'export default (input: { n: number }) => {\n  const s: string = input.n;\n  return { twice: s.length };\n};',
+  );
+  assert.match(bad.faults.join(), /line 2: Type 'number' is not assignable to type 'string'/);
+  assert.equal(bad.broken, false);
+});
+
+test('a default export that breaks the output schema is named', async () => {
+  const { faults } = await javascript('export default ({ n }) => ({ double: n * 2 });');
+  assert.match(faults.join(), /default export does not fit the schemas: .*twice/);
+});
+
+test('no default export, and what to write instead', async () => {
+  const found = await javascript('export const run = ({ n }) => ({ twice: n });');
+  assert.match(found.faults.join(), /no default export\. End with `export default/);
+  assert.equal(found.broken, true);
+});
+
+test('code that does not parse is broken, with its line', async () => {
+  const found = await javascript('export default ({ n }) => {\n  return { twice: n * };\n};');
+  assert.match(found.faults.join(), /line 2: /);
+  assert.equal(found.broken, true);
+});
+
+test('what a tool does not have is said: modules, network, files', async () => {
+  const found = await javascript(
+    `import fs from 'node:fs';\nexport default async ({ n }) => ({ twice: (await fetch('http://x')).status + n });`,
+  );
+  assert.match(found.faults.join('\n'), /line 1: .*no modules to import/);
+  assert.match(found.faults.join('\n'), /line 2: Cannot find name 'fetch'.*no network/);
+});
+
+test('types that JavaScript only guesses do not count', async () => {
+  const code =
+    'export default ({ n }) => { const o = {}; o.x = new Date(n) - new Date(0); return { twice: o.x }; };';
+  assert.deepEqual((await javascript(code)).faults, []);
+});
+
+test('the language of code that came without one', () => {
+  assert.equal(guessLanguage('export default ({ a }) => ({ b: a ? 1 : 2, c: { d: 3 } });'), 'javascript');
+  assert.equal(guessLanguage('export default (x: { a: number }): number => x.a;'), 'typescript');
+  assert.equal(guessLanguage('interface A { b: string }\nexport default (a: A) => a.b;'), 'typescript');
+  assert.equal(guessLanguage('export default () => "x: string, y: number";'), 'javascript');
+});
+
+test('schemas as types', () => {
+  assert.equal(typeOf({ type: 'array', items: { type: ['string', 'null'] } }), '(string | null)[]');
+  assert.equal(typeOf({ enum: ['a', 1, null] }), '"a" | 1 | null');
+  assert.equal(typeOf({ anyOf: [{ type: 'integer' }, { const: 'x' }] }), '(number) | ("x")');
+  assert.equal(typeOf({ $ref: '#/$defs/a' }), 'any');
+  assert.equal(typeOf(input_schema), '{ "n": number }');
+});

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  SecretError,
+  environmentSecrets,
+  isSecretRef,
+  redact,
+  registerSecret,
+  resolveSecret,
+} from '../kit/secrets.ts';
+
+const value = 'p4ss/"wörd"+&=\nsecond line of it!';
+registerSecret(value, { label: 'odd' });
+
+test('a registered secret goes in plain and in every encoding', () => {
+  const bytes = Buffer.from(value);
+  const encoded: Record<string, string> = {
+    plain: value,
+    json: JSON.stringify({ a: value }),
+    'json in json': JSON.stringify(JSON.stringify({ a: value })),
+    'json with \\/ (PHP)': JSON.stringify(value).replaceAll('/', '\\/'),
+    'json ascii (Python)': JSON.stringify(value).replaceAll('ö', '\\u00f6'),
+    url: `?a=${encodeURIComponent(value)}&b=1`,
+    'url lower case': encodeURIComponent(value).replace(/%../g, (hex) => hex.toLowerCase()),
+    form: new URLSearchParams({ a: value }).toString(),
+    hex: bytes.toString('hex'),
+    HEX: bytes.toString('hex').toUpperCase(),
+    base64url: bytes.toString('base64url'),
+  };
+  for (const before of ['', 'u', 'us', 'user:']) {
+    for (const after of ['', 'x', 'xy']) {
+      encoded[`base64 ${before}_${after}`] = Buffer.from(before + value + after).toString('base64');
+      encoded[`base64url ${before}_${after}`] = Buffer.from(before + value + after).toString('base64url');
+    }
+  }
+  for (const [how, text] of Object.entries(encoded)) {
+    const clean = redact(`before ${text} after`);
+    assert.match(clean, /\[secret:odd\]/, how);
+    assert.match(clean, /^before .* after$/s, how);
+    assert.ok(!clean.includes('second') && clean.length < 60, `${how}: ${clean}`);
+  }
+});
+
+test('a key of several lines goes line by line too', () => {
+  registerSecret('-----BEGIN X-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQ\n-----END X-----', {
+    label: 'key',
+  });
+  assert.equal(
+    redact('> MIIEvQIBADANBgkqhkiG9w0BAQ\n> EFAASCBKcwggSjAgEAAoIBAQ'),
+    '> [secret:key]\n> [secret:key]',
+  );
+  assert.equal(redact('-----BEGIN X-----'), '-----BEGIN X-----');
+});
+
+test('a secret inside another, and labels like values, leave no rest', () => {
+  registerSecret('hunter2', { label: 'short' });
+  registerSecret('hunter2-and-more', { label: 'long' });
+  assert.equal(redact('hunter2-and-more hunter2'), '[secret:long] [secret:short]');
+  registerSecret('botword', { label: 'botword-1' });
+  assert.equal(redact('my botword'), 'my [secret:botword-1]');
+});
+
+test('values that would be cut out of every word are not taken', () => {
+  registerSecret('abc', { label: 'tiny' });
+  registerSecret('', { label: 'none' });
+  assert.equal(redact('abcdef'), 'abcdef');
+});
+
+test('tokens of a known shape go although nobody registered them', () => {
+  const leaks = [
+    ['glpat-AbCdEfGhIjKlMnOpQrSt', 'AbCdEf'],
+    ['glpat-AbCdEfGhIjKlMnOpQrSt.01.1234567', '01.12'],
+    ['ghp_0123456789abcdefghijABCDEFGHIJ012345', '0123'],
+    ['github_pat_11ABCDEFG0123456789_abcdefghij', 'ABCD'],
+    ['Authorization: Basic dXNlcjpwYXNz', 'dXNl'],
+    ['authorization=Token abc', 'abc'],
+    ['{"authorization":"Bearer eyJhbGciOiJIUzI1NiJ9.x.y","a":1}', 'eyJ'],
+    ['{\\"Authorization\\":\\"Bearer short\\"}', 'short'],
+    ["headers: { 'PRIVATE-TOKEN': 'tok' }", "'tok'"],
+    ['sent Bearer abcdefghijklmnop.qrst', 'abcd'],
+    ['Cookie: sid=12345; other=67890', '67890'],
+    ['https://user:pa:ss@host/path', 'pa:ss'],
+    ['https://oauth2token@host/path', 'oauth2token'],
+    ['GET /x?private_token=abcd&page=2', 'abcd'],
+    ['{"authToken": "9HqLlyZOugoStsXCUfD_0YdwnNnunAJF8V47U3QHXSq"}', '9Hq'],
+    ['-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----', 'MIIabc'],
+  ];
+  for (const [text = '', secret = ''] of leaks) {
+    const clean = redact(text);
+    assert.ok(clean.includes('[secret]') && !clean.includes(secret), `${text} -> ${clean}`);
+    assert.equal(redact(clean), clean, 'redacting twice changes nothing');
+  }
+  assert.equal(redact('GET /x?private_token=abcd&page=2'), 'GET /x?private_token=[secret]&page=2');
+});
+
+test('ordinary text stays', () => {
+  for (const text of [
+    'ssh://git@gitlab.example/group/project.git and git@host:path',
+    'jan@example.com wrote: use a Bearer token, basic authentication works',
+    'https://example.com/a@b?page=2',
+    'prompt_tokens: 12, "tokens": 5',
+    'error: pathspec did not match',
+  ]) {
+    assert.equal(redact(text), text);
+  }
+});
+
+test('a label survives in a header', () => {
+  registerSecret('abcdefgh12345678', { label: 'chat' });
+  assert.equal(redact('Authorization: Bearer abcdefgh12345678'), 'Authorization: Bearer [secret:chat]');
+  assert.equal(redact('Cookie: a=abcdefgh12345678; b=rest'), 'Cookie: [secret]');
+});
+
+test('hostile and long text costs linear time', () => {
+  const texts = [
+    'a-'.repeat(200_000),
+    'a://'.repeat(100_000),
+    'a:'.repeat(200_000) + '@',
+    'cookie'.repeat(60_000),
+    `authorization:${' '.repeat(300_000)}`,
+    '-----BEGIN PRIVATE KEY-----'.repeat(10_000),
+    'https://'.repeat(50_000) + 'x'.repeat(100_000),
+    'plain words of a log line '.repeat(20_000),
+  ];
+  for (const text of texts) {
+    const started = performance.now();
+    redact(text);
+    const ms = performance.now() - started;
+    assert.ok(ms < 400, `${text.slice(0, 20)} took ${ms} ms`);
+  }
+});
+
+test('a reference is resolved from the environment, and registered', async () => {
+  const source = environmentSecrets({ KUZNIA_SECRET_GITLAB_TOKEN: 'tok-from-env-1' });
+  assert.equal(await resolveSecret('secret://gitlab-token', [source]), 'tok-from-env-1');
+  assert.equal(redact('x tok-from-env-1'), 'x [secret:gitlab-token]');
+  assert.ok(isSecretRef('secret://x') && !isSecretRef('glpat-x'));
+});
+
+test('the first source that knows a name wins', async () => {
+  const store = { name: 'the store', how: (name: string) => `Add ${name}`, get: async () => 'from-store-1' };
+  assert.equal(await resolveSecret('secret://a', [environmentSecrets({}), store]), 'from-store-1');
+});
+
+test('a missing secret says how to add it; a token in place of a reference is not shown', async () => {
+  await assert.rejects(resolveSecret('secret://chat.bot-1', [environmentSecrets({})]), {
+    name: 'SecretError',
+    message:
+      'secret://chat.bot-1 was not found in the environment. Set KUZNIA_SECRET_CHAT_BOT_1 in the environment.',
+  });
+  for (const ref of ['my-raw-token', 'secret://UPPER', 'secret://../x']) {
+    await assert.rejects(resolveSecret(ref, []), (error) => {
+      assert.ok(error instanceof SecretError && !error.message.includes(ref), ref);
+      assert.match(error.message, /One reads secret:\/\/name/);
+      return true;
+    });
+  }
+});
