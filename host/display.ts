@@ -182,7 +182,9 @@ function shortArguments(args: JsonObject): string {
 }
 
 function shortResult(value: JsonObject | undefined, text: string): string {
-  const entries = Object.entries(value ?? {}).filter(([, one]) => one !== undefined);
+  const says = (key: string, one: unknown) =>
+    key !== 'ms' && one !== undefined && one !== '' && !(Array.isArray(one) && one.length === 0);
+  const entries = Object.entries(value ?? {}).filter(([key, one]) => says(key, one));
   const [first, ...others] = entries;
   if (!first) return text;
   if (others.length === 0) return JSON.stringify(first[1]);

@@ -65,7 +65,10 @@ function say(text: string): number {
 
 // `kuznia log | head` ends with the reader.
 process.stdout.on('error', () => process.exit(0));
+// Closing waits for things that are not referenced (a child's end): the loop must not run empty meanwhile.
+const alive = setInterval(() => undefined, 2 ** 30);
 const code = await main(process.argv.slice(2));
+clearInterval(alive);
 if (code !== undefined) {
   // What was written must be out; then nothing that still lingers keeps the process.
   process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));

@@ -201,7 +201,7 @@ function explain(
     : expected;
   if (!field) return `servers.${serverName}${key && `.${key}`} in kuznia.json: ${why}.`;
   const { variable, example, from, inFile } = field;
-  const asKey = `"${key}": ${/^(true|false|[\d.]+)$/.test(example) ? example : JSON.stringify(example)}`;
+  const asKey = `"${key}": ${/^(true|false|\d+(\.\d+)?)$/.test(example) ? example : JSON.stringify(example)}`;
   if (value === undefined && deeper.length === 0) {
     const set = variable
       ? `Set it in the environment (${variable}=${example}), or ${inFile}.`

@@ -1,17 +1,28 @@
 import type { Server, Transport } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import { parseArgs } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { format, parseArgs } from 'node:util';
 import { ConfigError, kuzniaHome, readConfigFile, serverConfig } from './config.ts';
 import { openJournal } from './journal.ts';
-import { log } from './log.ts';
+import { internalError, log } from './log.ts';
+import type { HttpOptions } from './http.ts';
 import { mount, type Mounted } from './mount.ts';
+import { redact, registerSecret } from './secrets.ts';
 import { serverFactory } from './server.ts';
 import { LineTransport } from './stdio.ts';
 import type { Runtime, ServerDefinition } from './tool.ts';
 import { version } from './version.ts';
 
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+
 /** Calls in flight may finish for so long after SIGTERM. */
 const GRACE_MS = 5_000;
+/** Cancelled calls have so long to say so. */
+const CANCELLED_MS = 500;
+/** From a call's end to its answer on the wire: progress goes first, see `told` in server.ts. */
+const ANSWER_MS = 20;
+/** Closing what servers hold (children, sockets) may take so long: no orphan outlives its client. */
+const CLOSE_MS = 2_000;
 
 /** A definition with its types folded away: configured from file and environment, opened, bound. */
 export interface Mountable {
@@ -40,44 +51,60 @@ export function processRuntime(): Runtime {
 export interface Opened {
   mounted: Mounted[];
   name: string;
-  stop: AbortController;
-  /** Resolves when no call runs, or after `ms`. */
-  settled: (ms: number) => Promise<void>;
+  /** Aborts when calls in flight are given up. */
+  signal: AbortSignal;
+  /** Lets calls in flight finish for `graceMs`, cancels the others, and waits until all are answered. */
+  finish: (graceMs: number) => Promise<void>;
   close: () => Promise<void>;
 }
 
 /** Opens servers side by side under one name. */
 export async function open(mountables: Mountable[], runtime: Runtime): Promise<Opened> {
   const running = new Set<Promise<unknown>>();
-  const mounted = await Promise.all(mountables.map((one) => one.mount(runtime)));
-  const tracked = mounted.map((one) => ({
-    ...one,
-    call: (...args: Parameters<Mounted['call']>) => {
-      const call = one.call(...args);
-      running.add(call);
-      return call.finally(() => running.delete(call));
-    },
-  }));
-  return {
-    mounted: tracked,
-    name: mountables.length === 1 ? `kuznia-${mountables[0]?.name}` : 'kuznia',
-    stop: new AbortController(),
-    async settled(ms) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
-      await Promise.race([Promise.allSettled(running), late]);
-      clearTimeout(timer);
-    },
-    async close() {
-      await Promise.allSettled(mounted.map((one) => one.close()));
-      await runtime.journal.flush();
-    },
+  const stop = new AbortController();
+  const opening = await Promise.allSettled(mountables.map((one) => one.mount(runtime)));
+  const mounted = opening.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const close = async () => {
+    const closing = Promise.allSettled(mounted.map((one) => one.close()));
+    await within(CLOSE_MS, closing);
+    await runtime.journal.flush();
   };
+  const failed = opening.find((one) => one.status === 'rejected');
+  if (failed) {
+    await close();
+    throw failed.reason;
+  }
+  return {
+    mounted: mounted.map((one) => ({
+      ...one,
+      call: (...args: Parameters<Mounted['call']>) => {
+        const call = one.call(...args);
+        running.add(call);
+        return call.finally(() => running.delete(call));
+      },
+    })),
+    name: mountables.length === 1 ? `kuznia-${mountables[0]?.name}` : 'kuznia',
+    signal: stop.signal,
+    async finish(graceMs) {
+      await within(graceMs, Promise.allSettled(running));
+      stop.abort(new Error('the server is stopping'));
+      await within(CANCELLED_MS, Promise.allSettled(running));
+      await sleep(ANSWER_MS);
+    },
+    close,
+  };
+}
+
+/** Waits for `work`, but no longer than `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([work, sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined)]);
+  timer.abort();
 }
 
 /** Serves what is open on one message transport: stdio, or the in-memory pair of a host. */
 export function serveOn(opened: Opened, transport: Transport, extend?: (server: Server) => void) {
-  const factory = serverFactory({ ...opened, signal: opened.stop.signal, extend });
+  const factory = serverFactory({ ...opened, extend });
   return serveStdio(factory, { transport, onerror: (error) => log.info(error.message) });
 }
 
@@ -94,7 +121,7 @@ export async function serveInProcess(
   const served = serveOn(opened, transport);
   return {
     async close() {
-      opened.stop.abort(new Error('the host is closing'));
+      await opened.finish(0);
       await served.close();
       await opened.close();
     },
@@ -126,13 +153,29 @@ export async function serveMain(mountables: Mountable[], argv: string[]): Promis
     if (values.sse && values.http === undefined) {
       throw new ConfigError('--sse needs --http [HOST:]PORT: the old transport is HTTP too.');
     }
+    const where = values.http === undefined ? undefined : address(values.http, process.env['KUZNIA_TOKEN']);
+    logStrays();
     const opened = await open(mountables, processRuntime());
-    if (values.http === undefined) return serveProcessStdio(opened);
-    await serveProcessHttp(opened, values.http, values.sse, values['allow-host']);
+    if (!where) return serveProcessStdio(opened);
+    try {
+      await serveProcessHttp(opened, { ...where, sse: values.sse, allowedHosts: values['allow-host'] });
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
   } catch (error) {
-    process.stderr.write(`kuznia: ${explain(error)}\n`);
+    process.stderr.write(`kuznia: ${redact(explain(error))}\n`);
     process.exitCode = 2;
   }
+}
+
+/** A failure that nobody waits for is logged, redacted: Node's own report shows errors as they are, and ends everybody's calls. */
+function logStrays(): void {
+  process.on('unhandledRejection', (reason) => void internalError(reason));
+  process.on('uncaughtException', (error) => {
+    internalError(error);
+    process.exit(1); // nothing is known of the state any more
+  });
 }
 
 function explain(error: unknown): string {
@@ -140,59 +183,76 @@ function explain(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code.startsWith('ERR_PARSE_ARGS')) return `${message}\n${HELP}`;
-  if (code === 'EADDRINUSE') return 'That port is in use. Choose another with --http PORT.';
+  if (code === 'EADDRINUSE') return 'That port is in use. Choose another with --http [HOST:]PORT.';
   if (code === 'EACCES') return 'That address may not be bound. Choose a port above 1023.';
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return 'That is no address of this machine. Choose one that is with --http HOST:PORT.';
+  }
   return message;
 }
 
 function serveProcessStdio(opened: Opened): void {
-  let ending = false;
-  const end = async (graceMs: number) => {
-    if (ending) return;
-    ending = true;
-    await opened.settled(graceMs);
-    opened.stop.abort(new Error('the server is stopping'));
+  // stdout is the protocol's: what a library prints there would break it.
+  for (const name of ['log', 'info', 'debug'] as const) {
+    console[name] = (...words: unknown[]) => log.info(format(...words));
+  }
+  const end = ending(opened, async (finished) => {
+    await finished;
     await served.close();
-    await opened.close();
-    process.exit(0);
-  };
-  const served = serveOn(opened, new LineTransport(process.stdin, process.stdout, () => void end(0)));
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end(GRACE_MS));
+    // Answers that a slow reader has not taken yet.
+    await within(CLOSE_MS, new Promise((resolve) => process.stdout.write('', resolve)));
+  });
+  const served = serveOn(opened, new LineTransport(process.stdin, process.stdout, () => end(0)));
 }
 
-async function serveProcessHttp(opened: Opened, where: string, sse: boolean, allowedHosts: string[]) {
-  const { serveHttp, isLoopback } = await import('./http.ts');
-  const { host, port } = address(where);
-  const token = process.env['KUZNIA_TOKEN'];
-  if (!isLoopback(host) && !token) {
-    throw new ConfigError(
-      `KUZNIA_TOKEN is not set. ${host} can be reached from elsewhere, so a bearer token is required: set KUZNIA_TOKEN to a long random text, or use --http 127.0.0.1:${port}.`,
-    );
-  }
-  const factory = serverFactory({ ...opened, signal: opened.stop.signal });
+async function serveProcessHttp(opened: Opened, options: HttpOptions): Promise<void> {
+  const { serveHttp } = await import('./http.ts');
   const changes = (listener: () => void) => {
     const stops = opened.mounted.map((one) => one.onChange(listener));
     return () => stops.forEach((stop) => stop());
   };
-  const names = isLoopback(host) ? allowedHosts : [host, ...allowedHosts];
-  const server = await serveHttp(factory, changes, { host, port, token, sse, allowedHosts: names });
+  const server = await serveHttp(serverFactory(opened), changes, options);
   process.stderr.write(`MCP at ${server.url}\n`);
-  const end = async () => {
-    const closing = server.close(GRACE_MS);
-    await opened.settled(GRACE_MS);
-    opened.stop.abort(new Error('the server is stopping'));
-    await closing;
+  ending(opened, (finished) => server.close(finished));
+}
+
+/** Ends the process once: on a signal, or when the function that it returns is called. */
+function ending(
+  opened: Opened,
+  close: (finished: Promise<void>) => Promise<void>,
+): (graceMs: number) => void {
+  let begun = false;
+  const end = async (graceMs: number) => {
+    if (begun) return;
+    begun = true;
+    await close(opened.finish(graceMs));
     await opened.close();
     process.exit(0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end());
+  const begin = (graceMs: number) =>
+    void end(graceMs).catch((error: unknown) => {
+      internalError(error);
+      process.exit(1);
+    });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => begin(GRACE_MS));
+  return begin;
 }
 
-function address(where: string): { host: string; port: number } {
+/** Where to listen, and the token to ask for; any address but loopback needs one. */
+function address(where: string, token: string | undefined): { host: string; port: number; token?: string } {
   const found = /^(?:(\[[0-9a-f:]+\]|[^:]+):)?(\d{1,5})$/i.exec(where);
   const port = Number(found?.[2]);
   if (!found || port > 65_535) {
     throw new ConfigError(`--http ${where}: expected a port or HOST:PORT, for example --http 8808.`);
   }
-  return { host: (found[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port };
+  const host = (found[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
+  if (token) {
+    registerSecret(token, { label: 'KUZNIA_TOKEN' });
+    return { host, port, token };
+  }
+  if (LOOPBACK.includes(host)) return { host, port };
+  throw new ConfigError(
+    `KUZNIA_TOKEN is not set. ${host} can be reached from elsewhere, so a bearer token is required: set KUZNIA_TOKEN to a long random text, or use --http 127.0.0.1:${port}.`,
+    'KUZNIA_TOKEN',
+  );
 }

@@ -1,46 +1,42 @@
-import type { McpServerFactory, Transport } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage, McpServerFactory, Transport } from '@modelcontextprotocol/server';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readJson, refuse, type Sessions } from './http.ts';
-
-type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+import { readJson, refuse, type BodyLimits } from './body.ts';
+import type { Route } from './http.ts';
+import type { Sessions } from './sessions.ts';
 
 /**
  * The transport of protocol 2024-11-05 (`GET /sse`, `POST /messages?sessionId=`), by the first SDK's own class, over
- * the same servers. Returns the route for a path, if it is one of these.
+ * the same servers.
  */
 export function oldSse(
   factory: McpServerFactory,
   sessions: Sessions,
-  maxBody: number,
-): (req: IncomingMessage, path: string) => Route | undefined {
-  const open: Route = async (_req, res) => {
-    if (!sessions.makeRoom()) return refuse(res, 503, 'All sessions are in use. Try again later.');
-    const transport = new SSEServerTransport('/messages', res);
-    const server = await factory({ era: 'legacy' });
-    sessions.add(transport.sessionId, {
-      server,
-      open: 1, // the stream itself
-      usedAt: Date.now(),
-      handle: (req, answer, body) => transport.handlePostMessage(req, answer, body),
-    });
-    res.once('close', () => {
-      sessions.remove(transport.sessionId);
-      server.close().catch(() => undefined);
-    });
-    await server.connect(bridge(transport));
-  };
-  const post: Route = async (req, res) => {
-    const id = new URL(req.url ?? '/', 'http://localhost').searchParams.get('sessionId') ?? '';
-    const session = sessions.get(id);
-    if (!session) return refuse(res, 404, 'That session has ended. Open /sse again.');
-    const body = await readJson(req, res, maxBody, 15_000);
-    if (body !== 'answered') await sessions.use(session, req, res, body);
-  };
-  return (req, path) => {
-    if (path === '/sse' && req.method === 'GET') return open;
-    if (path === '/messages' && req.method === 'POST') return post;
-    return undefined;
+  body: BodyLimits,
+): Record<string, Route> {
+  // Kept apart from the sessions of /mcp, whose requests these transports cannot answer.
+  const key = (id: string) => `sse ${id}`;
+  return {
+    async '/sse'(req, res) {
+      if (req.method !== 'GET') return refuse(res, 405, 'Open the stream with GET.', { allow: 'GET' });
+      const old = new SSEServerTransport('/messages', res);
+      const id = key(old.sessionId);
+      const session = sessions.add(id, {
+        handle: (message, answer, parsed) => old.handlePostMessage(message, answer, parsed),
+        close: () => old.close(),
+      });
+      if (!session) return refuse(res, 503, 'All sessions are in use. Try again later.');
+      sessions.hold(session, res);
+      res.once('close', () => sessions.end(id));
+      await (await factory({ era: 'legacy' })).connect(bridge(old));
+    },
+    async '/messages'(req, res) {
+      if (req.method !== 'POST') return refuse(res, 405, 'Send messages with POST.', { allow: 'POST' });
+      const id = new URL(req.url ?? '/', 'http://localhost').searchParams.get('sessionId') ?? '';
+      const session = sessions.get(key(id));
+      if (!session) return refuse(res, 404, 'That session has ended. Open /sse again.');
+      const read = await readJson(req, res, body);
+      if (read) await session.handle(req, res, read.json);
+    },
   };
 }
 
@@ -49,9 +45,11 @@ function bridge(old: SSEServerTransport): Transport {
   const transport: Transport = {
     sessionId: old.sessionId,
     start: async () => {
-      old.onmessage = (message) => transport.onmessage?.(message);
-      old.onclose = () => transport.onclose?.();
-      old.onerror = (error) => transport.onerror?.(error);
+      Object.assign(old, {
+        onmessage: (message: JSONRPCMessage) => transport.onmessage?.(message),
+        onclose: () => transport.onclose?.(),
+        onerror: (error: Error) => transport.onerror?.(error),
+      });
       await old.start();
     },
     send: (message) => old.send(message),

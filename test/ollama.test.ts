@@ -16,7 +16,13 @@ const tool = { name: 'add', description: 'Adds.', parameters: { type: 'object', 
 async function start(
   t: TestContext,
   reply: (asked: Asked) => Reply,
-  more: { models?: DoubleModel[]; loadMs?: number; chunk?: number; deadlineMs?: number } = {},
+  more: {
+    models?: DoubleModel[];
+    loadMs?: number;
+    chunk?: number;
+    paceMs?: number;
+    deadlineMs?: number;
+  } = {},
 ) {
   const double = await ollamaDouble({ ...more, reply });
   t.after(() => double.close());
@@ -209,9 +215,9 @@ test('silence ends at the deadline, before and after the headers; a slow answer 
     assert.equal(reason, 'timeout');
     assert.match(message, /sent nothing.*smaller model/);
   }
-  const slow = await start(t, () => ({ content: 'w '.repeat(40) }), { deadlineMs, chunk: 20 });
+  const slow = await start(t, () => ({ content: 'w '.repeat(20) }), { deadlineMs, paceMs: 15 });
   const at = performance.now();
-  assert.equal((await complete(slow.model, ask('x'), never)).text.length, 80);
+  assert.equal((await complete(slow.model, ask('x'), never)).text.length, 40);
   assert.ok(performance.now() - at > deadlineMs, 'longer than the deadline on the whole');
 });
 

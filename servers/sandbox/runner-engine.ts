@@ -1,12 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import {
-  EvalFlags,
-  type JSValueHandle,
-  MAX_STACK_SIZE,
-  QuickJS,
-  type QuickJSOptions,
-  type Snapshot,
-} from 'quickjs-wasi';
+import { EvalFlags, type JSValueHandle, MAX_STACK_SIZE, QuickJS, type QuickJSOptions } from 'quickjs-wasi';
 import { GUEST_FILE, GUEST_FUNCTIONS, GUEST_SOURCE, type GuestFunction } from './guest.ts';
 import { DEFAULT_MEMORY_BYTES, isRecord } from './runner-wire.ts';
 

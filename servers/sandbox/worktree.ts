@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { command } from '../../kit/command.ts';
 import { log } from '../../kit/log.ts';
@@ -15,6 +15,8 @@ const QUIET_MS = 1500;
 const LOCK_MS = 500;
 const DEADLINE_MS = 30_000;
 const ATTEMPTS = 3;
+/** A commit that somebody is writing the message of holds the lock for minutes. */
+const FOREIGN_LOCK_MS = 60 * 60_000;
 
 /**
  * The files beside `.git`: a view for people. Nothing is read from them but whether somebody edited them, and what is
@@ -125,36 +127,51 @@ export class Worktree {
 
   /** Another process may just have done it. */
   async #isFresh(): Promise<boolean> {
-    const times = await Promise.all(
-      ['index', 'refs/heads/main'].map(async (file) => (await stat(join(this.#place.git, file))).mtimeMs),
+    const [index, main] = await Promise.all(
+      [this.#index, join(this.#place.git, 'refs', 'heads', 'main')].map(
+        async (file) => (await stat(file)).mtimeMs,
+      ),
     ).catch(() => []);
-    const [index, main] = times;
     return index !== undefined && main !== undefined && index > main;
+  }
+
+  /** Ours, so that a git of ours that is killed leaves no `index.lock`, and one that is there stops nothing. */
+  get #index(): string {
+    return join(this.#place.git, 'kuznia.index');
   }
 
   /** After this `git status` is clean, except for what people edited. */
   async #refreshIndex(): Promise<void> {
+    const env = { ...this.#place.env, GIT_INDEX_FILE: this.#index };
     const git = (args: string[], input?: string) =>
       command('git', args, {
-        env: this.#place.env,
+        env,
         cwd: this.#place.folder,
         deadlineMs: DEADLINE_MS,
         input,
         allowExit: [0, 1],
       });
-    await git(['read-tree', '-m', 'refs/heads/main']);
+    await rm(`${this.#index}.lock`, { force: true });
+    await git(['read-tree', '-m', '-i', 'refs/heads/main']);
     await git(['update-index', '-q', '--refresh']);
     const { stdout } = await git(['diff-files', '--name-only', '-z']);
     const main = await this.#main();
-    if (stdout === '' || !main) return;
     const stale: string[] = [];
     for (const path of stdout.split('\0').filter(Boolean)) {
-      if (!(await this.#isEdited(path, main, undefined))) stale.push(path);
+      if (main && !(await this.#isEdited(path, main, undefined))) stale.push(`${path}\0`);
     }
-    await git(
-      ['checkout-index', '-f', '-q', '-u', '-z', '--stdin'],
-      stale.map((path) => `${path}\0`).join(''),
-    );
+    if (stale.length > 0) await git(['checkout-index', '-f', '-q', '-u', '-z', '--stdin'], stale.join(''));
+    await this.#showIndex();
+  }
+
+  /** Puts our index in the place of git's own, unless somebody's git is at work on that. */
+  async #showIndex(): Promise<void> {
+    const theirs = join(this.#place.git, 'index');
+    const lock = await stat(`${theirs}.lock`).catch(() => undefined);
+    if (lock && Date.now() - lock.mtimeMs < FOREIGN_LOCK_MS) return;
+    const copy = `${this.#index}.copy`;
+    await copyFile(this.#index, copy);
+    await rename(copy, theirs);
   }
 }
 

@@ -85,6 +85,8 @@ export async function ollamaDouble(options: {
   loadMs?: number;
   /** Bytes a write: small ones cut lines and letters anywhere. */
   chunk?: number;
+  /** Time between two words. */
+  paceMs?: number;
 }): Promise<OllamaDouble> {
   const models = options.models ?? [{ name: 'double:4b' }];
   const loaded = new Map<string, number>();
@@ -193,6 +195,7 @@ export async function ollamaDouble(options: {
     for (const part of parts(reply, body)) {
       const line = { ...base, message: { role: 'assistant', content: '', ...part }, done: false };
       if (!(await send(res, `${JSON.stringify(line)}\n`, options.chunk))) return;
+      if (options.paceMs) await sleep(options.paceMs);
     }
     const last = 'fails' in reply ? { error: reply.fails } : end;
     await send(res, `${JSON.stringify(last)}\n`, options.chunk);

@@ -1,0 +1,60 @@
+import { isJsonContentType } from '@modelcontextprotocol/server';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** Of one request body: size in bytes, time in ms until it has arrived whole. */
+export interface BodyLimits {
+  maxBytes: number;
+  deadlineMs: number;
+}
+
+/** The parsed body, or undefined when the request was answered here: wrong type, too big, too slow, no JSON. */
+export async function readJson(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { maxBytes, deadlineMs }: BodyLimits,
+): Promise<{ json: unknown } | undefined> {
+  const answer = (status: number, message: string, headers?: Record<string, string>): undefined => {
+    refuse(res, status, message, headers);
+  };
+  const tooBig = () => answer(413, `A body over ${maxBytes} bytes was refused. Send less in one call.`);
+  if (!isJsonContentType(req.headers['content-type'])) {
+    return answer(415, 'Send the message as application/json.');
+  }
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return tooBig();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // What is too much is read to its end and dropped: a client that is still sending would miss an answer given now.
+  req.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxBytes) chunks.length = 0;
+    else chunks.push(chunk);
+  });
+  const late = AbortSignal.timeout(deadlineMs);
+  try {
+    await once(req, 'end', { signal: late });
+  } catch {
+    if (!late.aborted) return undefined; // the client hung up
+    return answer(408, `The body did not arrive within ${deadlineMs / 1000} s.`, {
+      connection: 'close',
+    });
+  }
+  if (size > maxBytes) return tooBig();
+  try {
+    return { json: JSON.parse(Buffer.concat(chunks).toString('utf8')) };
+  } catch {
+    return answer(400, 'The body is no JSON.');
+  }
+}
+
+/** A JSON-RPC error over HTTP, for requests that never reach the protocol. */
+export function refuse(
+  res: ServerResponse,
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+): void {
+  if (res.headersSent) return;
+  res.writeHead(status, { 'content-type': 'application/json', ...headers });
+  res.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }));
+}
