@@ -65,6 +65,12 @@ class Chat {
     this.#info = session.info;
     this.#prompt.onInterrupt = () => this.#interrupt();
     process.on('SIGINT', () => this.#interrupt());
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        this.#turn?.abort();
+        this.#prompt.close();
+      });
+    }
   }
 
   async talk(first: string): Promise<void> {

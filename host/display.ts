@@ -133,17 +133,18 @@ export class TurnDisplay {
 
   /** Steps of one kind (`round 1: types`, `round 1: tests`) share a line; the newest is on the moving one meanwhile. */
   #step(note: string): void {
-    const [, kind, word] = /^(.+): (\w+)$/.exec(note) ?? [];
+    const [, kind = '', word] = /^(?:(.+): )?(\w+)$/.exec(note) ?? [];
     if (this.#live) this.#live.note = note;
-    if (kind !== this.#steps?.kind) this.#endSteps();
-    if (kind !== undefined && word !== undefined) {
+    if (kind !== this.#steps?.kind || word === undefined) this.#endSteps();
+    if (word !== undefined) {
       this.#steps = { kind, words: [...(this.#steps?.words ?? []), word] };
       if (this.#live) this.#draw();
     } else this.#writeStep(note);
   }
 
   #endSteps(): void {
-    if (this.#steps) this.#writeStep(`${this.#steps.kind}: ${this.#steps.words.join(', ')}`);
+    const { kind = '', words = [] } = this.#steps ?? {};
+    if (words.length > 0) this.#writeStep(`${kind && `${kind}: `}${words.join(', ')}`);
     this.#steps = undefined;
   }
 
@@ -181,9 +182,10 @@ function shortArguments(args: JsonObject): string {
   return shown === '{}' ? '' : fit(clean(shown), 60);
 }
 
+const says = (key: string, one: unknown) =>
+  key !== 'ms' && one !== undefined && one !== '' && !(Array.isArray(one) && one.length === 0);
+
 function shortResult(value: JsonObject | undefined, text: string): string {
-  const says = (key: string, one: unknown) =>
-    key !== 'ms' && one !== undefined && one !== '' && !(Array.isArray(one) && one.length === 0);
   const entries = Object.entries(value ?? {}).filter(([key, one]) => says(key, one));
   const [first, ...others] = entries;
   if (!first) return text;

@@ -57,8 +57,9 @@ interface Said {
 /** One turn of a conversation, as events; nothing in it draws or asks. Throws ModelError. */
 export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, void> {
   const { messages, connections, signal, maxRounds = MAX_ROUNDS } = options;
+  // Its own copy: what turns out about the model holds for this turn.
+  const scope = { ...options };
   const task = messages.findLast((message) => message.role === 'user')?.content ?? '';
-  const state = { toolless: !options.info.capabilities.includes('tools') };
   const calls: CallRecord[] = [];
   const seen = new Map<string, number>();
   const end = (reason: TurnEnd['reason'], answer: string, rounds: number): TurnEnd => {
@@ -67,7 +68,7 @@ export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, voi
 
   for (let round = 1; round <= maxRounds; round++) {
     const tools = shownTools(await connections.tools(signal), task);
-    const said = yield* oneRound(options, tools, state);
+    const said = yield* oneRound(scope, tools);
     const reply: ChatMessage = { role: 'assistant', content: said.text };
     if (said.calls.length === 0) {
       messages.push(reply);
@@ -88,7 +89,7 @@ export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, voi
         };
         break;
       }
-      const record = yield* carryOut(call, options);
+      const record = yield* carryOut(call, scope);
       calls.push(record);
       results.push(resultMessage(call, record));
       if (record.denied === 'unavailable') {
@@ -103,26 +104,22 @@ export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, voi
       return;
     }
     if (stop === 'repeated') {
-      yield end('repeated', yield* wrapUp(options), round + 1);
+      yield end('repeated', yield* wrapUp(scope), round + 1);
       return;
     }
   }
   yield { type: 'notice', text: `Stopped after ${maxRounds} rounds.` };
-  yield end('rounds', yield* wrapUp(options), maxRounds + 1);
+  yield end('rounds', yield* wrapUp(scope), maxRounds + 1);
 }
 
 /** Asks the model in the way it can be asked; where its own call cannot be read, once more by constrained answers. */
-async function* oneRound(
-  options: TurnOptions,
-  tools: HostTool[],
-  state: { toolless: boolean },
-): AsyncGenerator<TurnEvent, Said> {
-  if (!state.toolless) {
+async function* oneRound(scope: TurnOptions, tools: HostTool[]): AsyncGenerator<TurnEvent, Said> {
+  if (callsTools(scope)) {
     try {
-      return yield* speak(options, tools);
+      return yield* speak(scope, tools);
     } catch (error) {
       if (!(error instanceof ModelError) || !['tool_parse', 'no_tools'].includes(error.reason)) throw error;
-      if (error.reason === 'no_tools') state.toolless = true;
+      if (error.reason === 'no_tools') scope.info = { ...scope.info, capabilities: ['completion'] };
       else
         yield {
           type: 'notice',
@@ -130,11 +127,13 @@ async function* oneRound(
         };
     }
   }
-  const { model, info, messages, signal } = options;
+  const { model, info, messages, signal } = scope;
   const call = await choose({ model, modelName: info.name, system: SYSTEM, messages, signal }, tools);
   if (call) return { text: '', calls: [call] };
-  return yield* speak(options, []);
+  return yield* speak(scope, []);
 }
+
+const callsTools = ({ info }: TurnOptions) => info.capabilities.includes('tools');
 
 /** A freely spoken answer, with calls where tools are offered. */
 async function* speak(
@@ -143,9 +142,8 @@ async function* speak(
   more: ChatMessage[] = [],
 ): AsyncGenerator<TurnEvent, Said> {
   const { model, info, signal } = options;
-  const able = info.capabilities.includes('tools');
   const said: Said = { text: '', calls: [] };
-  const messages = [...(able ? options.messages : asText(options.messages)), ...more];
+  const messages = [...(callsTools(options) ? options.messages : asText(options.messages)), ...more];
   const request = {
     model: info.name,
     messages: [systemText(SYSTEM, []), ...messages],

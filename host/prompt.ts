@@ -76,13 +76,10 @@ export class Prompt {
     if (!this.#muted) this.#lines.prompt();
   }
 
-  /** Ends a question that waits, as if nothing had been typed. */
+  /** Ends a question that waits, as if Enter had been pressed. */
   dismiss(): void {
     this.clear();
-    if (!this.#muted) {
-      this.#typed.push('');
-      this.#wake();
-    }
+    if (!this.#muted) this.#lines.write('\n');
   }
 
   close(): void {

@@ -111,9 +111,9 @@ export function overError(job: Attempt, error: unknown, answering: boolean): Cal
   const ended = clock.ended();
   if (ended === 'cancelled') return new CallError(`${what} was cancelled.`, { reason: 'cancelled' });
   if (ended === 'deadline') {
-    const text = answering ? 'did not finish its answer' : 'did not answer';
+    const text = answering ? 'did not finish its answer to' : 'did not answer';
     return new CallError(
-      `${callee.name} ${text} to ${what} within ${clock.timeoutMs} ms. Try again, or ask for less.`,
+      `${callee.name} ${text} ${what} within ${clock.timeoutMs} ms. Try again, or ask for less.`,
       { reason: 'deadline' },
     );
   }

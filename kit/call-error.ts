@@ -59,7 +59,9 @@ const untrusted = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ERR_TLS|ERR_SSL|EPROT
 
 /** What a failed connection means; only the library's code is kept of it. */
 export function connectionError(error: unknown, callee: Callee, origin: string, sent: boolean): CallError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const named = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  // undici's parser errors have a code for some faults only.
+  const code = named || (error instanceof Error ? error.name : 'no code');
   const check = `Check ${callee.setting ?? 'its address'}`;
   const fail = (reason: CallReason, text: string) =>
     new CallError(`${callee.name} (${origin}): ${text}`, { reason });
@@ -75,7 +77,7 @@ export function connectionError(error: unknown, callee: Callee, origin: string, 
   if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|EADDRNOTAVAIL/.test(code)) {
     return fail('connect', `nobody answers there (${code}). ${check} and that the server is up.`);
   }
-  if (/^HPE_|UND_ERR_HEADERS_OVERFLOW/.test(code)) {
+  if (/^HPE_|HTTPParserError|UND_ERR_HEADERS_OVERFLOW/.test(code)) {
     return fail(
       'connection_lost',
       `what it answered is no HTTP (${code}). ${check}: http or https, and the port.`,
@@ -91,7 +93,7 @@ export function connectionError(error: unknown, callee: Callee, origin: string, 
   const when = sent ? 'in the middle of its answer' : 'before it answered';
   return fail(
     'connection_lost',
-    `the connection broke ${when} (${code || 'no code'}). Try again; if it stays so, see the server's log.`,
+    `the connection broke ${when} (${code}). Try again; if it stays so, see the server's log.`,
   );
 }
 

@@ -176,11 +176,12 @@ function isModern(req: IncomingMessage, body: unknown): boolean {
   return kind !== 'legacy';
 }
 
+/** Digests have one length, so that their comparison tells nothing about the token's. */
+const digest = (text: string) => createHash('sha256').update(text).digest();
+
 function tokenAllowed(token: string | undefined, req: IncomingMessage, res: ServerResponse): boolean {
   if (token === undefined) return true;
   const given = /^Bearer (.+)$/i.exec(req.headers.authorization ?? '')?.[1] ?? '';
-  // Digests have one length, so that the comparison tells nothing about the token's.
-  const digest = (text: string) => createHash('sha256').update(text).digest();
   if (timingSafeEqual(digest(given), digest(token))) return true;
   const why = given === '' ? 'No bearer token. Send' : 'Wrong bearer token. Send';
   refuse(res, 401, `${why} the one in KUZNIA_TOKEN as \`Authorization: Bearer …\`.`, {

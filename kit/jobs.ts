@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { ToolError, type JsonObject, type ToolContext } from './tool.ts';
 
 interface Job {
@@ -7,14 +9,21 @@ interface Job {
   settled: boolean;
   stop: AbortController;
   note: string;
-  /** The call that waits now, if any: progress goes there. */
-  watcher?: ToolContext['progress'];
-  finishedAt?: number;
+  /** The calls that wait now: progress goes there. */
+  watchers: Set<ToolContext['progress']>;
 }
 
+/** Jobs that run, and results that were told but may be asked for again: an answer can get lost on its way. */
 const KEPT = 64;
 /** Default of `wait_s`: clients give a call up after 60 s. */
 const WAIT_S = 50;
+/** The longest that Node's timers wait, in ms. */
+const LONGEST = 2 ** 31 - 1;
+
+const waiting = z.looseObject({
+  wait_s: z.number().nonnegative().default(WAIT_S),
+  job: z.string().optional(),
+});
 
 /** Calls that outlive one request: started once, waited for as often as the client likes. */
 export class Jobs {
@@ -30,23 +39,25 @@ export class Jobs {
     ctx: ToolContext,
     run: (ctx: ToolContext) => Promise<JsonObject>,
   ): Promise<JsonObject> {
-    const id = typeof input['job'] === 'string' ? input['job'] : this.#start(tool, ctx, run);
+    const asked = waiting.safeParse(input).data;
+    if (!asked) {
+      throw new ToolError(
+        `${tool} was not run: \`wait_s\` is a number of seconds, \`job\` the text that a call of ${tool} gave. Correct them and call again.`,
+      );
+    }
+    const id = asked.job ?? this.#start(tool, ctx, run);
     const job = this.#jobs.get(id);
     if (!job || job.tool !== tool) {
       throw new ToolError(
-        `${tool} has no job \`${id}\` (jobs end with the server). Call ${tool} again without \`job\`.`,
+        `${tool} has no job \`${id.slice(0, 40)}\` (jobs end with the server). Call ${tool} again without \`job\`.`,
       );
     }
-    const asked = typeof input['wait_s'] === 'number' ? input['wait_s'] : WAIT_S;
-    job.watcher = ctx.progress;
-    const value = await settledWithin(job, Math.max(0, asked) * 1000, ctx.signal);
+    const value = await settledWithin(job, asked.wait_s * 1000, ctx);
     if (value === 'aborted') {
       job.stop.abort(ctx.signal.reason);
       throw ctx.signal.reason;
     }
-    if (value === 'running') return { status: 'running', job: id, note: job.note };
-    this.#jobs.delete(id);
-    return value;
+    return value === 'running' ? { status: 'running', job: id, note: job.note } : value;
   }
 
   /** Ends every job; used when the server stops. */
@@ -64,13 +75,14 @@ export class Jobs {
     }
     const id = randomUUID().slice(0, 8);
     const stop = new AbortController();
-    const job: Job = { tool, stop, settled: false, note: 'started', done: Promise.resolve({}) };
+    const watchers: Job['watchers'] = new Set();
+    const job: Job = { tool, stop, watchers, settled: false, note: 'started', done: Promise.resolve({}) };
     job.done = run({
       signal: stop.signal,
       journal: ctx.journal,
       progress: (done, total, note) => {
         job.note = note ?? job.note;
-        job.watcher?.(done, total, note);
+        for (const tell of watchers) tell(done, total, note);
       },
     }).finally(() => {
       job.settled = true;
@@ -82,26 +94,16 @@ export class Jobs {
   }
 }
 
-async function settledWithin(
-  job: Job,
-  ms: number,
-  signal: AbortSignal,
-): Promise<JsonObject | 'running' | 'aborted'> {
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort = () => {};
-  const late = new Promise<'running'>((resolve) => {
-    timer = setTimeout(() => resolve('running'), Math.min(ms, 2 ** 31 - 1));
-  });
-  const aborted = new Promise<'aborted'>((resolve) => {
-    onAbort = () => resolve('aborted');
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
+async function settledWithin(job: Job, ms: number, ctx: ToolContext) {
+  const over = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, over.signal]);
+  const late = sleep(Math.min(ms, LONGEST), 'running' as const, { signal }).catch(() => 'aborted' as const);
+  const tell: ToolContext['progress'] = (...step) => ctx.progress(...step);
+  job.watchers.add(tell);
   try {
-    return await Promise.race([job.done, late, aborted]);
+    return await Promise.race([job.done, late]);
   } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-    delete job.watcher;
+    job.watchers.delete(tell);
+    over.abort();
   }
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { Jobs } from './jobs.ts';
 import type { JournalEntry } from './journal.ts';
 import { internalError } from './log.ts';
@@ -34,7 +34,7 @@ export interface Listing {
 export type Outcome =
   | { kind: 'value'; value: JsonObject; text: string }
   | { kind: 'error'; message: string }
-  | { kind: 'ask'; question: Question }
+  | { kind: 'ask'; question: Question; about: string }
   | { kind: 'unknown'; message: string };
 
 /** Who calls and what they can do. */
@@ -44,6 +44,8 @@ export interface Caller {
   progress: ToolContext['progress'];
   /** The person's answer to the question, when the client came back with one. */
   answer: 'accepted' | 'declined' | 'none';
+  /** What that answer was about, as the `ask` outcome had it. */
+  about?: string;
   canAsk: boolean;
 }
 
@@ -138,9 +140,12 @@ async function callTool<Deps>(
   try {
     const args = tool.long ? withoutJobArguments(input) : input;
     const asked = tool.long && isJobCall(input) ? undefined : await tool.confirm(args, deps, ctx);
-    if (asked && caller.answer !== 'accepted') {
-      if (caller.answer === 'none' && caller.canAsk) return { kind: 'ask', question: asked };
-      const why = caller.answer === 'declined' ? 'A person declined it.' : 'A person has to decide this.';
+    // An answer counts for what the person saw: with other arguments, or when things have changed since, it is none.
+    const about = asked && digest([tool.name, args, asked.message]);
+    const answer = caller.about === about || caller.answer === 'declined' ? caller.answer : 'none';
+    if (asked && about && answer !== 'accepted') {
+      if (answer === 'none' && caller.canAsk) return { kind: 'ask', question: asked, about };
+      const why = answer === 'declined' ? 'A person declined it.' : 'A person has to decide this.';
       record('denied');
       return { kind: 'error', message: `${why} Outside this client: ${asked.elsewhere}` };
     }
@@ -184,8 +189,20 @@ function finish(tool: string, value: JsonObject): Outcome {
     );
   }
   const safe = redact(text);
-  return { kind: 'value', text: safe, value: safe === text ? value : asObject(JSON.parse(safe)) };
+  return safe === text ? { kind: 'value', text, value } : { kind: 'value', ...reparsed(safe, value) };
 }
+
+/** The redacted value; redaction of the whole text sees names beside values, but may cut through its quotes. */
+function reparsed(safe: string, value: JsonObject): { text: string; value: JsonObject } {
+  try {
+    return { text: safe, value: asObject(JSON.parse(safe)) };
+  } catch {
+    const text = JSON.stringify(value, (_key, part) => (typeof part === 'string' ? redact(part) : part));
+    return { text, value: asObject(JSON.parse(text)) };
+  }
+}
+
+const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');
 
 /** Rejects as soon as the signal does, whether or not the work listens to it. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -243,7 +260,7 @@ function withJobArguments(schema: JsonObject): JsonObject {
     properties: {
       ...asObject(schema['properties']),
       wait_s: { type: 'number', description: 'answer after so many seconds (50)' },
-      job: { type: 'string', description: 'go on waiting for this job' },
+      job: { type: 'string', description: 'go on waiting for this job; other arguments as before' },
     },
   };
 }

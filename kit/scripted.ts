@@ -44,14 +44,14 @@ export function scriptedModel(
   const models = script.models ?? [
     { name: 'scripted', capabilities: ['completion', 'tools'], contextLength: 32_768 },
   ];
-  const left = new Set(script.answers);
+  const left = [...script.answers];
   const asked: ChatRequest[] = [];
 
   async function* chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent> {
     asked.push(structuredClone(request));
-    const answer = [...left].find((candidate) => fits(candidate, request));
+    const answer = left.find((candidate) => fits(candidate, request));
     if (!answer) throw unforeseen(request);
-    if (!answer.again) left.delete(answer);
+    if (!answer.again) left.splice(left.indexOf(answer), 1);
     if (answer.fault) throw new ModelError(answer.fault.reason, answer.fault.message);
     const started = performance.now();
     if (answer.thinking) yield { type: 'thinking', text: answer.thinking };

@@ -12,7 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { internalError } from './log.ts';
 import type { Caller, Listing, Mounted } from './mount.ts';
+import { redact } from './secrets.ts';
 import { matchTemplate } from './template.ts';
+import { ToolError } from './tool.ts';
 import { version } from './version.ts';
 
 /** Tools on one page of `tools/list`; clients of the first SDK read only the first page. */
@@ -34,7 +36,7 @@ export interface Serving {
  * request (2026-07-28 over HTTP). Handlers are ours, since registering 1,000 tools one by one costs 1.5 s.
  */
 export function serverFactory(serving: Serving): McpServerFactory {
-  return () => {
+  return ({ requestInfo }) => {
     const server = new Server(
       { name: serving.name, title: 'Kuźnia', version },
       {
@@ -46,7 +48,8 @@ export function serverFactory(serving: Serving): McpServerFactory {
     handleResources(server, serving.mounted);
     handlePrompts(server, serving.mounted);
     handleCompletion(server, serving.mounted);
-    followChanges(server, serving.mounted);
+    // An instance for one HTTP request is told by nobody: `subscriptions/listen` is served beside it.
+    if (!requestInfo) followChanges(server, serving.mounted);
     serving.extend?.(server);
     return server;
   };
@@ -64,9 +67,9 @@ function capabilities(mounted: Mounted[]) {
 }
 
 function followChanges(server: Server, mounted: Mounted[]): void {
-  // Without a connection (a request's own instance that is done) there is nobody to tell.
   const tell = () => void server.sendToolListChanged().catch(() => undefined);
   const stops = mounted.map((one) => one.onChange(tell));
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
   server.onclose = () => stops.forEach((stop) => stop());
 }
 
@@ -92,6 +95,7 @@ function handleTools(server: Server, serving: Serving): void {
         inputRequests: {
           decision: inputRequired.elicit({ message: outcome.question.message, requestedSchema: decision }),
         },
+        requestState: outcome.about,
       });
     }
     return { content: [{ type: 'text', text: outcome.message }], isError: true };
@@ -114,18 +118,19 @@ function caller(
   serving: Serving,
 ): Caller & { told: () => Promise<void> } {
   const token = ctx.mcpReq._meta?.progressToken;
-  let last = 0;
+  let last: number | undefined;
   let sending = Promise.resolve();
   const client = clientOf(server, ctx);
   return {
     client: client.name,
     canAsk: client.canAsk,
     answer: answerOf(ctx),
+    about: ctx.mcpReq.requestState(),
     signal: AbortSignal.any([ctx.mcpReq.signal, serving.signal]),
     progress(done, total, note) {
       if (token === undefined || ctx.mcpReq.signal.aborted) return;
       // "The progress value MUST increase with each notification" (MCP, Progress).
-      last = Math.max(done, last + 0.001);
+      last = last === undefined ? done : Math.max(done, last + 0.001);
       const params = { progressToken: token, progress: last, total, message: note };
       sending = sending
         .then(() => ctx.mcpReq.notify({ method: 'notifications/progress', params }))
@@ -133,13 +138,15 @@ function caller(
     },
     // Clients stop listening for progress when the result is there, and handle results first: those that come in one
     // read lose the last steps. A pause only calls with progress pay lets them be read apart.
-    told: () => (last === 0 ? sending : sending.then(() => sleep(5))),
+    told: () => (last === undefined ? sending : sending.then(() => sleep(5))),
   };
 }
 
+const elicitation = z.object({ form: z.object({}).optional(), url: z.object({}).optional() });
+
 const envelopeInfo = z.object({
   'io.modelcontextprotocol/clientInfo': z.object({ name: z.string() }).optional(),
-  'io.modelcontextprotocol/clientCapabilities': z.object({ elicitation: z.object({}).optional() }).optional(),
+  'io.modelcontextprotocol/clientCapabilities': z.object({ elicitation: elicitation.optional() }).optional(),
 });
 
 /** Modern requests say who they are themselves; a 2025 connection said it once, at `initialize`. */
@@ -148,14 +155,18 @@ function clientOf(server: Server, ctx: ServerContext): { name: string; canAsk: b
     const said = envelopeInfo.safeParse(ctx.mcpReq.envelope).data;
     return {
       name: said?.['io.modelcontextprotocol/clientInfo']?.name ?? 'unknown',
-      canAsk: said?.['io.modelcontextprotocol/clientCapabilities']?.elicitation !== undefined,
+      canAsk: canFillForms(said?.['io.modelcontextprotocol/clientCapabilities']?.elicitation),
     };
   }
   return {
     name: server.getClientVersion()?.name ?? 'unknown',
-    canAsk: server.getClientCapabilities()?.elicitation !== undefined,
+    canAsk: canFillForms(server.getClientCapabilities()?.elicitation),
   };
 }
+
+/** "An empty capabilities object is equivalent to declaring support for form mode only" (MCP, Elicitation). */
+const canFillForms = (said: { form?: unknown; url?: unknown } | undefined) =>
+  said !== undefined && (said.form !== undefined || said.url === undefined);
 
 function answerOf(ctx: ServerContext): Caller['answer'] {
   const response = inputResponse(ctx.mcpReq.inputResponses, 'decision');
@@ -198,7 +209,7 @@ function handleResources(server: Server, mounted: Mounted[]): void {
       const variables = matchTemplate(resource.template, uri);
       if (!variables) continue;
       const found = await explained(() => resource.read(variables));
-      return { contents: [{ uri, mimeType: found.mimeType ?? resource.mimeType, text: found.text }] };
+      return { contents: [{ uri, mimeType: found.mimeType ?? resource.mimeType, text: redact(found.text) }] };
     }
     throw new ResourceNotFoundError(uri);
   });
@@ -208,7 +219,12 @@ function handlePrompts(server: Server, mounted: Mounted[]): void {
   const prompts = mounted.flatMap((one) => one.prompts);
   if (prompts.length === 0) return;
   server.setRequestHandler('prompts/list', () => ({
-    prompts: prompts.map(({ render: _, ...prompt }) => prompt),
+    prompts: prompts.map(({ name, title, description, arguments: args }) => ({
+      name,
+      title,
+      description,
+      arguments: args,
+    })),
   }));
   server.setRequestHandler('prompts/get', async ({ params }) => {
     const prompt = prompts.find((one) => one.name === params.name);
@@ -221,7 +237,10 @@ function handlePrompts(server: Server, mounted: Mounted[]): void {
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, why);
     }
     const text = await explained(() => prompt.render(args));
-    return { description: prompt.description, messages: [{ role: 'user', content: { type: 'text', text } }] };
+    return {
+      description: prompt.description,
+      messages: [{ role: 'user', content: { type: 'text', text: redact(text) } }],
+    };
   });
 }
 
@@ -231,7 +250,10 @@ function handleCompletion(server: Server, mounted: Mounted[]): void {
   server.setRequestHandler('completion/complete', async ({ params: { ref, argument, context } }) => {
     const resource =
       ref.type === 'ref/resource' ? resources.find((one) => one.template === ref.uri) : undefined;
-    const values = (await resource?.complete(argument.name, argument.value, context?.arguments ?? {})) ?? [];
+    const found = explained(
+      async () => resource?.complete(argument.name, argument.value, context?.arguments ?? {}) ?? [],
+    );
+    const values = await found;
     // "values" holds at most 100 (MCP, Completion).
     return {
       completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 },
@@ -244,8 +266,8 @@ async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Error && error.name === 'ToolError') {
-      throw new ProtocolError(ProtocolErrorCode.InvalidParams, error.message);
+    if (error instanceof ToolError) {
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, redact(error.message));
     }
     throw new ProtocolError(ProtocolErrorCode.InternalError, `Internal error, id ${internalError(error)}.`);
   }

@@ -4,6 +4,9 @@ import { readJson, refuse, type BodyLimits } from './body.ts';
 import type { Route } from './http.ts';
 import type { Sessions } from './sessions.ts';
 
+/** Kept apart from the sessions of /mcp, whose requests these transports cannot answer. */
+const key = (id: string) => `sse ${id}`;
+
 /**
  * The transport of protocol 2024-11-05 (`GET /sse`, `POST /messages?sessionId=`), by the first SDK's own class, over
  * the same servers.
@@ -13,8 +16,6 @@ export function oldSse(
   sessions: Sessions,
   body: BodyLimits,
 ): Record<string, Route> {
-  // Kept apart from the sessions of /mcp, whose requests these transports cannot answer.
-  const key = (id: string) => `sse ${id}`;
   return {
     async '/sse'(req, res) {
       if (req.method !== 'GET') return refuse(res, 405, 'Open the stream with GET.', { allow: 'GET' });

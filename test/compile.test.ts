@@ -62,9 +62,19 @@ test('types that JavaScript only guesses do not count', async () => {
   assert.deepEqual((await javascript(code)).faults, []);
 });
 
+test('TypeScript that was saved as JavaScript is told so', async () => {
+  const found = await javascript('export default (input: { n: number }) => ({ twice: input.n });');
+  assert.match(found.faults.join(), /line 1: .*TypeScript files.*language "typescript"/);
+  assert.equal(found.broken, true);
+});
+
 test('the language of code that came without one', () => {
   assert.equal(guessLanguage('export default ({ a }) => ({ b: a ? 1 : 2, c: { d: 3 } });'), 'javascript');
   assert.equal(guessLanguage('export default (x: { a: number }): number => x.a;'), 'typescript');
+  assert.equal(
+    guessLanguage('export default ({ a }: { a: string }): { b: string } => ({ b: a });'),
+    'typescript',
+  );
   assert.equal(guessLanguage('interface A { b: string }\nexport default (a: A) => a.b;'), 'typescript');
   assert.equal(guessLanguage('export default () => "x: string, y: number";'), 'javascript');
 });

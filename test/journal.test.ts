@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -224,16 +224,9 @@ test('a journal that cannot be written warns once and stops nothing', async () =
   const body = `const journal = openJournal(${JSON.stringify(home)});
     for (let i = 0; i < 3; i++) { journal.record({ kind: 'tool', name: 'a', outcome: 'ok' }); await journal.flush(); }
     console.log('alive');`;
-  const child = spawn(process.execPath, script(body));
-  const [out, err]: Buffer[][] = [[], []];
-  child.stdout.on('data', (chunk: Buffer) => out?.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => err?.push(chunk));
-  await once(child, 'close');
-  assert.equal(Buffer.concat(out ?? []).toString(), 'alive\n');
-  const warnings = Buffer.concat(err ?? [])
-    .toString()
-    .trimEnd()
-    .split('\n');
+  const { stdout, stderr } = spawnSync(process.execPath, script(body), { encoding: 'utf8' });
+  assert.equal(stdout, 'alive\n');
+  const warnings = stderr.trimEnd().split('\n');
   assert.equal(warnings.length, 1, warnings.join('\n'));
   assert.match(
     warnings[0] ?? '',

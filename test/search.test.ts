@@ -14,7 +14,7 @@ const tools = [
   { name: 'iso_week', description: 'Gives the ISO week of a calendar date.', details: 'date' },
   { name: 'median', description: 'The middle value of a list of numbers.', details: 'values' },
 ];
-search.load(tools, () => tools);
+search.load(tools, () => tools.map((tool) => ({ ...tool, weight: 1 })));
 
 for (const [query, name] of [
   ['make a permalink out of headlines', 'slugify'],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { complete, type Model } from '../../kit/model.ts';
+import { complete, ModelError, type ChatRequest, type Model } from '../../kit/model.ts';
 import { ToolError, type JsonObject } from '../../kit/tool.ts';
 
 import * as prompts from './prompts.ts';
@@ -77,8 +77,7 @@ export async function changedPlan(author: Author, before: Plan, change: string):
 }
 
 export async function code(author: Author, prompt: string): Promise<string> {
-  const { text } = await complete(author.model, request(author, prompt), author.signal);
-  return codeIn(text);
+  return codeIn(await answer(author, request(author, prompt)));
 }
 
 /** Tests whose inputs and outputs follow the plan's schemas, since the answer is constrained by them. */
@@ -160,13 +159,21 @@ function request(author: Author, prompt: string) {
   };
 }
 
+async function answer(author: Author, asked: ChatRequest): Promise<string> {
+  try {
+    return (await complete(author.model, asked, author.signal)).text;
+  } catch (error) {
+    if (error instanceof ModelError) throw new ToolError(error.message, { cause: error });
+    throw error;
+  }
+}
+
 /** Asks for JSON; an answer that does not fit is asked for once more, with what was wrong. */
 async function ask<T>(author: Author, prompt: string, schema: z.ZodType<T>, format?: JsonObject): Promise<T> {
   let wrong = '';
   for (let attempt = 0; attempt < 2; attempt++) {
     const asked = { ...request(author, prompt + wrong), format: format ?? jsonSchema(schema) };
-    const { text } = await complete(author.model, asked, author.signal);
-    const parsed = schema.safeParse(jsonIn(text));
+    const parsed = schema.safeParse(jsonIn(await answer(author, asked)));
     if (parsed.success) return parsed.data;
     wrong = `\nYour last answer did not fit: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`;
   }

@@ -85,7 +85,7 @@ function stream(parent: string | undefined, changes: Change[], message: string):
   return Buffer.concat(parts);
 }
 
-/** Makes an immutable tag; true when it is there and stands at `at`, false when it stands elsewhere. */
+/** Makes an immutable tag; false when there is one of that name already. */
 export async function createTag(place: Place, ref: string, at: string): Promise<boolean> {
   try {
     await command('git', ['update-ref', ref, at, NO_COMMIT], {
@@ -119,7 +119,7 @@ async function freed(place: Place, error: unknown): Promise<boolean> {
 }
 
 /** Clears away what killed gits left behind. It does no harm, it only takes room. */
-export async function sweep(place: Place): Promise<void> {
+export async function sweep(place: Place, olderMs = 10 * 60_000): Promise<void> {
   const pack = join(place.git, 'objects', 'pack');
   for (const [folder, pattern] of [
     [place.git, /^fast_import_crash_\d+$/],
@@ -129,7 +129,7 @@ export async function sweep(place: Place): Promise<void> {
     for (const name of names.filter((one) => pattern.test(one))) {
       const path = join(folder, name);
       const found = await stat(path).catch(() => undefined);
-      if (found && Date.now() - found.mtimeMs > 10 * 60_000) await rm(path, { force: true });
+      if (found && Date.now() - found.mtimeMs >= olderMs) await rm(path, { force: true });
     }
   }
 }

@@ -103,6 +103,9 @@ function diagnostic(line: string, language: Language): { code: number; text: str
   const message = plain(reason === '' ? first : `${first} ${reason}`);
   const code = Number(number);
   if (file === 'contract.ts') return [{ code, text: contractFault(code, message) }];
+  if (language === 'javascript' && code >= 8000 && code < 9000) {
+    return [{ code: 1000, text: `line ${row ?? '?'}: ${message} Save it with language "typescript".` }];
+  }
   if (language === 'javascript' && code >= 2000 && !COUNTS_IN_JAVASCRIPT.has(code)) return [];
   return [{ code, text: `line ${row ?? '?'}: ${message}${hint(code, message)}` }];
 }
@@ -142,7 +145,7 @@ function locateCompiler(): void {
 /** A guess for code that came without a language: TypeScript shows in its annotations. */
 export function guessLanguage(code: string): Language {
   const typed =
-    /^\s*(export\s+)?(interface|type)\s+\w+|[)\w]\s*:\s*(string|number|boolean|unknown|any|void|never)\b(\[\])?\s*[,)=;{|&\n]|[)\w]\s*:\s*(Record|Array|Promise|Map|Set)<|\bas\s+(const|string|number|any|unknown)\b|\bsatisfies\b/m;
+    /^\s*(export\s+)?(interface|type)\s+\w+|[)\w]\s*:\s*(string|number|boolean|unknown|any|void|never)\b(\[\])?\s*[,)=;{}|&\n]|[)\w]\s*:\s*(Record|Array|Promise|Map|Set)<|\bas\s+(const|string|number|any|unknown)\b|\bsatisfies\b/m;
   const asJavaScript = code
     .replace(/(["'`])(?:\\.|(?!\1)[^\\])*\1/g, '""')
     .replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { CommandError } from '../../kit/command.ts';
 import { ToolError } from '../../kit/tool.ts';
 
@@ -6,40 +7,69 @@ export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+interface Fault {
+  reason: CommandError['reason'] | undefined;
+  code: string | undefined;
+  text: string;
+  /** What could not be read or written, as near as it is known. */
+  at: string;
+  /** The registry's folder. */
+  folder: string;
+}
+
+const rules: { fits: (fault: Fault) => boolean; told: (fault: Fault) => string }[] = [
+  {
+    fits: ({ reason, text }) => reason === 'missing' || /spawn git ENOENT/.test(text),
+    told: () =>
+      'The registry needs git, which is not in PATH: install it (`apt-get install git`, `xcode-select --install` or ' +
+      'https://git-scm.com), then try again.',
+  },
+  {
+    fits: ({ code, text }) =>
+      code === 'ENOSPC' || code === 'EDQUOT' || /No space left|quota exceeded/i.test(text),
+    told: ({ at }) => `The disk that holds ${at} is full. Nothing is lost: free some space and try again.`,
+  },
+  {
+    fits: ({ code, text }) => code === 'EROFS' || /Read-only file system/i.test(text),
+    told: ({ at }) =>
+      `${at} lies on a read-only file system. Nothing is lost: make it writable and try again.`,
+  },
+  {
+    fits: ({ code, text }) =>
+      code === 'EACCES' || code === 'EPERM' || /Permission denied|insufficient permission/i.test(text),
+    told: ({ at }) =>
+      `This user may not read and write ${at}. Nothing is lost: run \`chmod -R u+rwX ${at}\` or work as its owner, and try again.`,
+  },
+  {
+    fits: ({ text }) => /not a git repository/i.test(text),
+    told: ({ folder }) =>
+      `git cannot open ${folder}. Nothing is lost: look at ${folder}/.git/HEAD, which must say \`ref: refs/heads/main\`.`,
+  },
+  {
+    fits: ({ reason }) => reason === 'deadline',
+    told: ({ folder }) =>
+      `git did not finish in ${folder}. Nothing is lost: look at the disk, and try again.`,
+  },
+  {
+    fits: ({ reason }) => reason !== undefined,
+    told: ({ folder, text }) =>
+      `git failed in ${folder}: ${text.slice(0, 300)} Nothing is lost: run \`git -C ${folder} fsck\` to see more.`,
+  },
+];
+
 /** What somebody must be told when the registry cannot be read or written: what is wrong where, and the next step. */
 export function explained(error: unknown, folder: string): unknown {
   if (error instanceof ToolError) return error;
   const git = error instanceof CommandError ? error : undefined;
-  const text = git ? `${git.message} ${git.stderr}` : error instanceof Error ? error.message : String(error);
-  const code = codeOf(error);
-  const told = (message: string) => new ToolError(message, { cause: error });
-  if (git?.reason === 'missing') return told(`The registry needs git: ${git.message} Then try again.`);
-  if (code === 'ENOSPC' || code === 'EDQUOT' || /No space left|quota exceeded/i.test(text)) {
-    return told(`The disk that holds ${folder} is full: nothing was changed. Free some space and try again.`);
-  }
-  if (code === 'EROFS' || /Read-only file system/i.test(text)) {
-    return told(
-      `${folder} lies on a read-only file system: nothing was changed. Make it writable and try again.`,
-    );
-  }
-  if (code === 'EACCES' || code === 'EPERM' || /Permission denied|insufficient permission/i.test(text)) {
-    return told(
-      `${folder} may not be written by this user: nothing was changed. Run \`chmod -R u+rwX ${folder}\`, or as its owner.`,
-    );
-  }
-  if (/not a git repository/i.test(text)) return told(damagedMessage(folder, text));
-  if (git?.reason === 'deadline') {
-    return told(
-      `git did not finish in ${folder}: nothing is lost. Try again; if it persists, look at the disk.`,
-    );
-  }
-  if (git)
-    return told(
-      `git failed in ${folder}: ${git.message} Nothing is lost. Run \`git -C ${folder} fsck\` to see more.`,
-    );
-  return error;
-}
-
-function damagedMessage(folder: string, text: string): string {
-  return `git cannot open ${folder} (${text.trim().slice(0, 120)}). Look at ${folder}/.git/HEAD: it must say \`ref: refs/heads/main\`.`;
+  const message = error instanceof Error ? error.message : String(error);
+  const path = error instanceof Error && 'path' in error ? error.path : undefined;
+  const fault = {
+    reason: git?.reason,
+    code: codeOf(error),
+    text: git ? `${message} ${git.stderr}` : message,
+    at: typeof path === 'string' ? dirname(path) : folder,
+    folder,
+  };
+  const rule = rules.find(({ fits }) => fits(fault));
+  return rule ? new ToolError(rule.told(fault), { cause: error }) : error;
 }

@@ -115,9 +115,9 @@ const start = (fixed, console, a, b, c, d) => {
   for (let i = 0; i < 12; i++) draw();
   begun = timeNow();
 };
-const define = (text) => {
+const define = (text, named) => {
   const input = text === undefined ? undefined : parse(text);
-  give('input', input);
+  if (named) give('input', input);
   return input;
 };
 // A snippet may end with a function: then it is the function that takes the input.

@@ -12,6 +12,9 @@ type Holder = z.output<typeof holder>;
 /** No write takes so long (its commands have deadlines): a lock this old belongs to a process that hangs. */
 const STALE_MS = 60_000;
 
+/** Whether the holder lives is asked at once, then at every so manieth attempt. */
+const LOOK_EVERY = 8;
+
 /** A held lock. */
 export interface Lock {
   /** The former holder died holding it: what it left behind may need mending. */
@@ -36,12 +39,17 @@ export async function acquire(path: string, deadlineMs: number): Promise<Lock> {
   let tookOver = false;
   try {
     await writeFile(mine, JSON.stringify(me), { mode: 0o600 });
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       try {
         await link(mine, path);
         return { tookOver, release: () => release(path, me.nonce) };
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
+      }
+      const late = performance.now() > end;
+      if (attempt % LOOK_EVERY !== 0 && !late) {
+        await waited();
+        continue;
       }
       const other = await read(path);
       if (other && (await isDead(other, path))) {
@@ -49,13 +57,17 @@ export async function acquire(path: string, deadlineMs: number): Promise<Lock> {
         tookOver = true;
         continue;
       }
-      if (performance.now() > end) throw held(path, other, deadlineMs);
-      // An even pause for all, so that nobody who waits long falls behind newcomers.
-      await pause(4 + Math.random() * 8);
+      if (late) throw held(path, other, deadlineMs);
+      await waited();
     }
   } finally {
     await rm(mine, { force: true });
   }
+}
+
+/** As long for all, so that nobody who waits long falls behind newcomers. */
+function waited(): Promise<void> {
+  return pause(4 + Math.random() * 12);
 }
 
 function held(path: string, by: Holder | undefined, deadlineMs: number): ToolError {

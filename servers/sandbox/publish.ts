@@ -61,12 +61,14 @@ export async function rollback(market: Market, name: string, version?: string): 
   if (was?.version === target)
     throw new ToolError(`${name} ${target} is live already. Name an older version.`);
   const at = stack.lastIndexOf(target);
+  // A version that was not live before is gone on to, so that the next rollback leads back here.
+  const ahead = was ? [...stack, was.version] : stack;
   const note = was ? `from ${was.version}` : 'after it was retired';
   return put(
     market,
     name,
     target,
-    at === -1 ? stack : stack.slice(0, at),
+    at === -1 ? ahead : stack.slice(0, at),
     `rollback ${name} ${target} ${note}`,
   );
 }

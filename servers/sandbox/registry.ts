@@ -143,9 +143,10 @@ class GitRegistry implements Registry {
       if (!main || !content) throw new ToolError(`${name} has no version ${target}.`);
       const { digest, files } = content;
       const found = await main.verdict(name, target);
-      const status = await statusOf(main, this.#live.catalogue, name, target, found);
       // A verdict on other files says nothing about these.
-      const known = found?.digest === digest ? { verdict: found.verdict, decision: found.decision } : {};
+      const judged = found?.digest === digest ? found : undefined;
+      const status = await statusOf(main, this.#live.catalogue, name, target, judged);
+      const known = judged && { verdict: judged.verdict, decision: judged.decision };
       return { name, version: target, status, digest, ...files, ...known };
     });
   }

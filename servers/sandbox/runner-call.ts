@@ -63,7 +63,8 @@ async function attempt(engine: Engine, job: Job, around: Surroundings): Promise<
     job.clock === 'fixed' ? Uint32Array.of(1, 2, 3, 4) : crypto.getRandomValues(new Uint32Array(4));
   const numbers = [job.consoleBytes, ...seed].map((each) => vm.newNumber(each));
   engine.call('start', job.clock === 'fixed' ? vm.true : vm.false, ...numbers);
-  const given = engine.call('define', input === '' ? vm.undefined : text(engine, job, input));
+  const named = job.kind === 'snippet' ? vm.true : vm.false;
+  const given = engine.call('define', input === '' ? vm.undefined : text(engine, job, input), named);
   const program = job.kind === 'module' ? await moduleOf(engine, job) : await snippetOf(engine, job);
   const value = await settle(engine, job, engine.call('finish', program, given));
   around.mark(3);

@@ -28,7 +28,7 @@ const IDLE_MS = 10_000;
 const LAST_WORDS_MS = 250;
 
 /** Memory for our own side of a worker: texts of inputs and results, validation. The guest's is not in it. */
-const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8, stackSizeMb: 16 };
+const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4, stackSizeMb: 16 };
 
 interface Running {
   job: Job;

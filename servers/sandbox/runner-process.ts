@@ -52,6 +52,8 @@ export class RunnerProcess {
   /** Ends it at once. Nothing is heard from it after. */
   async kill(): Promise<void> {
     this.#over = true;
+    // Whoever waits for the end must not see the event loop run dry first.
+    this.#child?.ref();
     this.#child?.kill('SIGKILL');
     await this.#exited;
   }

@@ -34,10 +34,13 @@ async function serve(): Promise<void> {
     let lost = 0;
     engine.print = (line) => {
       printed++;
-      // The prelude counts characters; the limit is in bytes.
-      room -= Buffer.byteLength(line) + 8;
-      if (room >= -8) say({ type: 'line', line });
-      else lost++;
+      // The prelude counts characters; the limit is in bytes. The ellipsis of a cut line may pass it.
+      const bytes = Buffer.byteLength(line);
+      const fits = bytes <= room + 3;
+      if (room > 0)
+        say({ type: 'line', line: fits ? line : `${Buffer.from(line).toString('utf8', 0, room)}…` });
+      if (!fits) lost++;
+      room -= bytes + 8;
     };
     const started = performance.now();
     const reply: Reply = { id: job.id, outcome: 'ok', text: '', message: '', stack: '', console: [], ms: 0 };

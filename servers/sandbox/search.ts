@@ -6,6 +6,8 @@ export interface Searchable {
   description: string;
   /** Names and descriptions of arguments, names of tests. */
   details: string;
+  /** Raises or lowers its place; 1 is neutral. */
+  weight: number;
 }
 
 /** Words of one meaning, as they turn up in requests and descriptions; the first stands for all. */
@@ -71,6 +73,8 @@ export class ToolSearch {
     return index
       .search(query, {
         boost: { name: 3, description: 2 },
+        boostDocument: (_id, _term, stored) =>
+          typeof stored?.['weight'] === 'number' ? stored['weight'] : 1,
         fuzzy: (term) => (term.length > 5 ? 0.2 : 0),
         prefix: (term) => term.length > 3,
         weights: { fuzzy: 0.3, prefix: 0.4 },
@@ -84,6 +88,7 @@ export class ToolSearch {
     const index = new Index({
       idField: 'name',
       fields: ['name', 'description', 'details'],
+      storeFields: ['weight'],
       tokenize: words,
       // A word counts as itself and as what it means.
       processTerm: (term) => {

@@ -89,7 +89,9 @@ export const shelf = [
           verdict?.gates.map((one) => `${one.gate}: ${one.message ?? (one.passed ? 'passed' : 'failed')}`) ??
           [],
         versions: versions.map((one) => `${one.version} ${one.status}`),
-        history: history.slice(0, 20).map((one) => `${one.at} ${one.event} ${one.version} ${one.note}`.trim()),
+        history: history
+          .slice(0, 20)
+          .map((one) => `${one.at} ${one.event} ${one.version} ${one.note}`.trim()),
         uses: uses.get(name) ?? 0,
       };
     },
@@ -105,7 +107,13 @@ export async function findTools(sandbox: Sandbox, query: string, limit: number):
   const all = await sandbox.registry.list();
   sandbox.search.load(all, () => {
     const live = new Map(sandbox.registry.live().map((one) => [one.name, one]));
-    return all.map(({ name, description }) => ({ name, description, details: argumentWords(live.get(name)) }));
+    return all.map(({ name, description }) => ({
+      name,
+      description,
+      details: argumentWords(live.get(name)),
+      // What can be used at once comes before drafts of the like.
+      weight: live.has(name) ? 1 : 0.5,
+    }));
   });
   const found = await sandbox.search.find(query, limit);
   const byName = new Map(all.map((one) => [one.name, one]));

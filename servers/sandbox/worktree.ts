@@ -102,7 +102,7 @@ export class Worktree {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#running = this.#refresh();
+      this.#running = this.#refresh().then(() => this.#tidy());
     }, QUIET_MS).unref();
   }
 
@@ -117,11 +117,18 @@ export class Worktree {
         } finally {
           await lock.release();
         }
-        await tidy(this.#place);
         return;
       } catch (error) {
         log.debug(`registry: index: ${String(error)}`);
       }
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    try {
+      await tidy(this.#place);
+    } catch (error) {
+      log.debug(`registry: repack: ${String(error)}`);
     }
   }
 

@@ -93,15 +93,21 @@ export class Writer {
       id = await commit(place, main?.commit, all, message);
     } catch (error) {
       if (error instanceof Moved) return undefined;
+      // A git that failed, perhaps for want of room, leaves behind what takes some.
+      await sweep(place, 0);
       throw error;
     }
-    if (tag !== undefined && !(await createTag(place, tag, id))) {
-      throw new ToolError(
-        `The tag ${tag} in ${place.folder} was made by somebody else. Remove it and save again.`,
-      );
-    }
+    if (tag !== undefined) await this.#tag(tag, id);
     await this.#worktree.show(all, main);
     return { result };
+  }
+
+  async #tag(tag: string, id: string): Promise<void> {
+    const { place, objects } = this.#source;
+    if (await createTag(place, tag, id)) return;
+    // Another writer may have thought us dead, and mended it.
+    if ((await objects.get(tag))?.id === id) return;
+    throw new ToolError(`${tag} in ${place.folder} was made by somebody else. Remove it, then save again.`);
   }
 
   /**

@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ToolError } from '../kit/tool.ts';
+import { openRegistry } from '../servers/sandbox/registry.ts';
+import { Signer } from '../servers/sandbox/signing.ts';
+import { bumpBetween, byVersion, raised } from '../servers/sandbox/version.ts';
+import { answering, git, judged, opened, published, seeded, tempHome } from './registry-kit.ts';
+
+const title = { type: 'string' };
+const contract = (input: object, output?: object) => ({
+  input_schema: { type: 'object', ...input },
+  ...(output && { output_schema: { type: 'object', ...output } }),
+});
+
+test('a version raises the number that its change deserves', () => {
+  const base = contract({ properties: { title }, required: ['title'] });
+  const raisedBy = (input: object, output?: object) => bumpBetween(base, contract(input, output));
+  const same = { properties: { title }, required: ['title'] };
+  assert.equal(raisedBy(same), 'patch');
+  assert.equal(
+    raisedBy({ ...same, properties: { title: { ...title, description: 'what it is called' } } }),
+    'patch',
+  );
+  assert.equal(
+    raisedBy({ ...same, properties: { title, max: { type: 'number' } } }),
+    'minor',
+    'a new optional input',
+  );
+  assert.equal(raisedBy({ properties: { title } }), 'minor', 'an input that is no longer required');
+  assert.equal(raisedBy({ ...same, properties: { title: { type: ['string', 'null'] } } }), 'minor');
+  assert.equal(
+    raisedBy({ properties: { title, max: title }, required: ['title', 'max'] }),
+    'major',
+    'a new required one',
+  );
+  assert.equal(raisedBy({ properties: { name: title }, required: ['name'] }), 'major', 'renamed');
+  assert.equal(raisedBy({ ...same, properties: { title: { ...title, maxLength: 5 } } }), 'major', 'narrower');
+  assert.equal(raisedBy({ ...same, additionalProperties: false }), 'major', 'closed');
+  assert.equal(
+    raisedBy({ ...same, properties: { title: { ...title, pattern: '^a' } } }),
+    'major',
+    'cannot tell',
+  );
+  assert.equal(raisedBy(same, { properties: { slug: title } }), 'major', 'another output');
+  const slug = { properties: { slug: title }, required: ['slug'] };
+  const was = contract(same, slug);
+  const also = { properties: { slug: title, length: { type: 'integer' } }, required: ['slug', 'length'] };
+  assert.equal(bumpBetween(was, contract(same, also)), 'patch', 'an output that says more');
+  assert.equal(
+    bumpBetween(was, contract(same, { properties: { slug: title } })),
+    'major',
+    'it may be missing now',
+  );
+  const kinds = (values: string[]) => contract({ properties: { kind: { enum: values } } });
+  assert.equal(bumpBetween(kinds(['a']), kinds(['a', 'b'])), 'minor');
+  assert.equal(bumpBetween(kinds(['a', 'b']), kinds(['a'])), 'major');
+  const items = (type: string) => contract({ properties: { list: { type: 'array', items: { type } } } });
+  assert.equal(bumpBetween(items('integer'), items('number')), 'minor');
+  assert.equal(bumpBetween(items('number'), items('integer')), 'major');
+  assert.deepEqual(['1.10.0', '1.9.1', '1.9.0'].toSorted(byVersion), ['1.9.0', '1.9.1', '1.10.0']);
+  assert.deepEqual(
+    [raised('1.2.3', 'major'), raised('1.2.3', 'minor'), raised('1.2.3', 'patch')],
+    ['2.0.0', '1.3.0', '1.2.4'],
+  );
+});
+
+test('opening writes nothing, and a registry that is not there is empty', async (t) => {
+  const home = tempHome(t);
+  const registry = await opened(t, home);
+  assert.deepEqual(registry.live(), []);
+  assert.deepEqual(await registry.list(), []);
+  await assert.rejects(registry.read('slugify'), /There is no tool slugify\. List the tools/);
+  await assert.rejects(registry.publish('slugify'), /There is no tool slugify/);
+  await registry.close();
+  assert.ok(!existsSync(join(home, 'registry', '.git', 'refs', 'heads', 'main')));
+  const untouched = tempHome(t);
+  await (await openRegistry(untouched)).close();
+  assert.deepEqual(readdirSync(untouched), []);
+});
+
+test('the life of a tool: draft, testing, approved, production, retired', async (t) => {
+  const home = tempHome(t);
+  const registry = await opened(t, home);
+  const status = async () => (await registry.read('slugify')).status;
+  assert.deepEqual(await registry.save(answering('slugify', 1)), {
+    name: 'slugify',
+    version: '1.0.0',
+    status: 'draft',
+    created: true,
+  });
+  assert.equal(
+    (await registry.save(answering('slugify', 1))).created,
+    false,
+    'the same again is no new version',
+  );
+  await assert.rejects(registry.publish('slugify'), /slugify 1\.0\.0 was not tested yet\. Test it/);
+  await judged(registry, 'slugify', { passed: false });
+  assert.equal(await status(), 'draft');
+  await assert.rejects(registry.publish('slugify'), /did not pass its gates \(tests\)/);
+  await assert.rejects(
+    registry.approve('slugify', '1.0.0', { who: 'ala', how: 'terminal' }),
+    /its gates did not pass/,
+  );
+  await judged(registry, 'slugify', { approval: 'person' });
+  assert.equal(await status(), 'testing');
+  await assert.rejects(
+    registry.publish('slugify'),
+    /waits for a person's approval: kuznia approve slugify 1\.0\.0/,
+  );
+  await registry.refuse('slugify', '1.0.0', { who: 'ala', how: 'terminal' }, 'no');
+  await assert.rejects(registry.publish('slugify'), /was refused by ala/);
+  await registry.approve('slugify', '1.0.0', { who: 'ala\nid: x', how: 'terminal' });
+  assert.equal(await status(), 'approved');
+  assert.deepEqual(await registry.publish('slugify'), { version: '1.0.0' });
+  assert.equal(await status(), 'production');
+  assert.deepEqual(
+    registry.live().map(({ name, version }) => `${name} ${version}`),
+    ['slugify 1.0.0'],
+  );
+  assert.equal((await registry.program('slugify')).code, 'export default () => 1;\n');
+
+  assert.equal((await registry.save(answering('slugify', 2))).version, '1.0.1');
+  await assert.rejects(
+    registry.publish('slugify'),
+    /1\.0\.1 was not tested/,
+    'without a version it is the newest',
+  );
+  await judged(registry, 'slugify');
+  assert.deepEqual(await registry.publish('slugify'), { version: '1.0.1', previous: '1.0.0' });
+  assert.equal((await registry.program('slugify')).code, 'export default () => 2;\n');
+  assert.deepEqual(await registry.rollback('slugify'), { version: '1.0.0', previous: '1.0.1' });
+  await assert.rejects(registry.rollback('slugify'), /No version of slugify was live before 1\.0\.0/);
+  assert.equal((await registry.program('slugify')).code, 'export default () => 1;\n');
+  assert.equal((await registry.rollback('slugify', '1.0.1')).version, '1.0.1');
+  assert.equal((await registry.retire('slugify')).version, '1.0.1');
+  assert.equal(await status(), 'retired');
+  assert.deepEqual(registry.live(), []);
+  await assert.rejects(registry.program('slugify'), /not published/);
+  await assert.rejects(registry.retire('slugify'), /nothing to retire/);
+  assert.equal((await registry.rollback('slugify')).version, '1.0.1', 'retiring is undone');
+  assert.equal((await registry.rollback('slugify')).version, '1.0.0');
+  const [newest] = await registry.list('approved');
+  assert.deepEqual([newest?.version, newest?.live, newest?.status], ['1.0.1', '1.0.0', 'approved']);
+  assert.equal((await registry.list('production')).length, 1);
+  assert.equal((await registry.list('retired')).length, 0);
+  assert.equal(await registry.list(), await registry.list(), 'nothing changed: the same list');
+  const events = (await registry.history('slugify')).map(({ event, version }) => `${event} ${version}`);
+  assert.deepEqual(
+    events.slice(-3),
+    ['approve 1.0.0', 'refuse 1.0.0', 'verdict 1.0.0', 'verdict 1.0.0', 'save 1.0.0'].slice(2),
+  );
+  assert.equal(events[0], 'rollback 1.0.0');
+  assert.ok((await registry.history('slugify')).some(({ note }) => note === 'by ala id: x (terminal)'));
+  assert.match(
+    await registry.diff('slugify', '1.0.0', '1.0.1'),
+    /-export default \(\) => 1;\n\+export default \(\) => 2;/,
+  );
+  await registry.close();
+  assert.equal(git(home, 'status', '--short'), '', 'what people see is what main says');
+  assert.equal(git(home, 'tag', '--list'), 'slugify/v1.0.0\nslugify/v1.0.1');
+});
+
+test('what cannot be saved or published is refused with the reason', async (t) => {
+  const registry = await opened(t, tempHome(t));
+  for (const name of [
+    '',
+    '../x',
+    'a/b',
+    'Slug',
+    '1st',
+    'sługa',
+    'сору',
+    'a-b',
+    'a'.repeat(49),
+    'a\n',
+    '-x',
+    'x.lock',
+  ]) {
+    await assert.rejects(
+      registry.save(answering(name, 1)),
+      /cannot be the name of a tool: use lower-case ASCII/,
+    );
+    await assert.rejects(registry.read(name), ToolError);
+  }
+  const big = { ...answering('big', 1), code: '/'.repeat(2 * 1024 * 1024) };
+  await assert.rejects(registry.save(big), /tool\.js has 2097152 bytes, the limit is 1048576/);
+  await registry.save(answering('fetcher', 1, { grants: ['fetch:example.org'] }));
+  await judged(registry, 'fetcher');
+  await assert.rejects(
+    registry.publish('fetcher'),
+    /asks for fetch:example\.org, which no lane can give yet/,
+  );
+  await assert.rejects(registry.read('fetcher', '9.9.9'), /fetcher has no version 9\.9\.9\. It has 1\.0\.0/);
+  await assert.rejects(registry.read('fetcher', 'v1;rm'), /has no version v1;rm/);
+  const { digest } = await registry.read('fetcher');
+  await registry.save(answering('fetcher', 2));
+  const stale = { digest, passed: true, approval: 'policy' as const, gates: [], at: '' };
+  await assert.rejects(
+    registry.putVerdict('fetcher', '1.0.1', stale),
+    /other files than were saved\. Test it again/,
+  );
+});
+
+test('TypeScript is kept with what was compiled from it', async (t) => {
+  const registry = await opened(t, tempHome(t));
+  const count = { type: 'object', properties: { count: { type: 'number' } }, required: ['count'] };
+  const tool = answering('typed', 1, { language: 'typescript', output_schema: count });
+  await registry.save({
+    ...tool,
+    code: 'export default (): number => 1;',
+    compiled: 'export default () => 1;',
+  });
+  await judged(registry, 'typed');
+  await registry.publish('typed');
+  assert.equal((await registry.read('typed')).code, 'export default (): number => 1;');
+  const { code, outputSchema } = await registry.program('typed');
+  assert.deepEqual([code, outputSchema], ['export default () => 1;', count]);
+  await registry.save(answering('typed', 1));
+  assert.equal((await registry.read('typed')).version, '2.0.0', 'another output');
+  assert.equal((await registry.read('typed')).compiled, undefined, 'tool.ts is gone');
+});
+
+test('a publish is seen at once by whoever else has the registry open, packed refs or not', async (t) => {
+  const home = tempHome(t);
+  const [writer, reader] = [await opened(t, home), await opened(t, home)];
+  const seen: { at: number; names: string[] }[] = [];
+  reader.onChange((names) => seen.push({ at: performance.now(), names }));
+  await published(writer, 'slugify', 0);
+  const lags: { whole: number; after: number }[] = [];
+  for (let n = 1; n <= 10; n++) {
+    if (n === 5) git(home, 'pack-refs', '--all');
+    if (n === 8) git(home, 'gc', '--quiet');
+    await writer.save(answering('slugify', n));
+    await judged(writer, 'slugify');
+    const started = performance.now();
+    seen.length = 0;
+    await writer.publish('slugify');
+    const done = performance.now();
+    while (seen.length === 0 && performance.now() - started < 5000) await pause(1);
+    const at = seen[0]?.at ?? Number.POSITIVE_INFINITY;
+    lags.push({ whole: at - started, after: at - done });
+    assert.deepEqual(seen[0]?.names, ['slugify']);
+    assert.equal((await reader.program('slugify')).code, `export default () => ${n};\n`);
+  }
+  const p50 = (list: number[]) => list.toSorted((a, b) => a - b)[5] ?? Number.POSITIVE_INFINITY;
+  const [whole, after] = [p50(lags.map((lag) => lag.whole)), p50(lags.map((lag) => lag.after))];
+  t.diagnostic(
+    `publish -> seen by another: p50 ${whole.toFixed(1)} ms; after it was acknowledged: ${after.toFixed(1)} ms`,
+  );
+  assert.ok(after < 50, `p50 is ${after} ms`);
+  const before = reader.live();
+  await writer.save(answering('other', 1));
+  await pause(100);
+  assert.equal(reader.live(), before, 'a draft changes nothing in production');
+});
+
+test('a thousand published tools open about as fast as ten', async (t) => {
+  const homes = { few: tempHome(t), many: tempHome(t) };
+  await seeded(homes.few, 10);
+  await seeded(homes.many, 1000);
+  const opening = async (home: string) => {
+    const started = performance.now();
+    const registry = await openRegistry(home);
+    const ms = performance.now() - started;
+    const { code } = await registry.program('seed_0007');
+    assert.equal(code, 'export default () => 7;\n');
+    await registry.close();
+    return { ms, live: registry.live().length };
+  };
+  const times: { few: number[]; many: number[] } = { few: [], many: [] };
+  for (let i = 0; i < 7; i++) {
+    const [few, many] = [await opening(homes.few), await opening(homes.many)];
+    assert.deepEqual([few.live, many.live], [10, 1000]);
+    times.few.push(few.ms);
+    times.many.push(many.ms);
+  }
+  const [few = 0, many = 0] = [times.few, times.many].map((list) => list.toSorted((a, b) => a - b)[3] ?? 0);
+  t.diagnostic(`open: ${few.toFixed(1)} ms with 10 tools, ${many.toFixed(1)} ms with 1,000`);
+  // A server needs some 250 ms to start (DESIGN section 9): what 1,000 tools add must be lost in that.
+  assert.ok(many - few < 60, `1,000 tools add ${many - few} ms`);
+  const registry = await opened(t, homes.many);
+  const started = performance.now();
+  assert.equal((await registry.list()).length, 1001);
+  t.diagnostic(`first list of 1,001 tools: ${(performance.now() - started).toFixed(0)} ms`);
+  const again = performance.now();
+  await registry.list();
+  t.diagnostic(`list again: ${(performance.now() - again).toFixed(1)} ms`);
+});
+
+test('processes that need a key at the same moment agree on one', async (t) => {
+  const home = tempHome(t);
+  const signers = Array.from({ length: 8 }, () => new Signer(home));
+  const signatures = await Promise.all(signers.map((signer) => signer.sign('verdict', 'text')));
+  assert.equal(new Set(signatures).size, 1, 'Ed25519 is deterministic: one key, one signature');
+  const [signature = ''] = signatures;
+  assert.ok(await new Signer(home).verify('verdict', 'text', signature));
+  assert.ok(!(await new Signer(home).verify('catalogue', 'text', signature)), 'it is for one purpose');
+  assert.ok(!(await new Signer(home).verify('verdict', 'texts', signature)));
+  assert.ok(!(await new Signer(home).verify('verdict', 'text', 'nonsense')));
+  assert.deepEqual(readdirSync(join(home, 'keys')).toSorted(), ['registry.key', 'registry.pub']);
+});
+
+test('an open registry keeps no process alive', (t) => {
+  const home = tempHome(t);
+  const code = `import { openRegistry } from ${JSON.stringify(join(import.meta.dirname, '../servers/sandbox/registry.ts'))};
+    const registry = await openRegistry(${JSON.stringify(home)}); console.log((await registry.list()).length);`;
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
+  const done = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
+  assert.deepEqual([done.stdout, done.status], ['0\n', 0], done.stderr);
+});
