@@ -144,6 +144,8 @@ test('cancelling ends a call in every phase', async () => {
     assert.ok(performance.now() - started < 400);
   };
   await Promise.all([cancelled('waits'), cancelled('in-line')]);
+  // Who left the line is not called up when the place is free.
+  await Promise.all([caller.request('/slow'), cancelled('in-line')]);
   await cancelled('busy');
   assert.deepEqual(seen, ['GET /api/v4/waits', 'GET /api/v4/busy']);
   await failure(caller.request('/before', { signal: AbortSignal.abort() }));

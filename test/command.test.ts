@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, allowProgram, command, openCommand } from '../kit/command.ts';
@@ -174,7 +174,10 @@ test('endless output is stopped at the limit; a last block too many is told as w
   );
   assert.equal(error.message, 'node wrote more than 1000000 bytes and was stopped: ask it for less.');
   assert.ok(performance.now() - started < 4000);
-  const last = await failure(node('process.stdout.write("x".repeat(5000))', { maxOutputBytes: 4999 }));
+  // Written by what it left behind, after its own end.
+  const late = `setTimeout(() => process.stdout.write('x'.repeat(5000)), 300)`;
+  const leaving = `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(late)}], { stdio: 'inherit' }); process.exit(0)`;
+  const last = await failure(node(leaving, { maxOutputBytes: 4999 }));
   assert.equal(last.reason, 'output');
   assert.equal(
     (await node('process.stdout.write("x".repeat(5000))', { maxOutputBytes: 5000 })).stdout.length,
@@ -200,15 +203,18 @@ test('a program that is killed, and one that does not read its input', async () 
 });
 
 test('missing: the program, with how to install it; the folder; the list', async () => {
-  const path = process.env.PATH;
-  process.env.PATH = `relative:.:${folder}`;
+  const [path, cwd] = [process.env.PATH, process.cwd()];
+  // A git in the folder we are in must not run: only absolute folders of PATH count.
+  writeFileSync(join(folder, 'git'), '#!/bin/sh\necho fooled', { mode: 0o755 });
+  process.chdir(folder);
+  process.env.PATH = ['.', '', './'].join(delimiter);
   try {
-    // A git in the folder we are in must not run: only absolute folders of PATH count.
     const error = await failure(command('git', ['status'], { deadlineMs: 1000 }));
     assert.equal(error.reason, 'missing');
     assert.match(error.message, /^git is not installed.*Install it: Debian\/Ubuntu `apt-get install git`/);
   } finally {
     process.env.PATH = path;
+    process.chdir(cwd);
   }
   const noFolder = await failure(node('0', { cwd: join(folder, 'no') }));
   assert.equal(noFolder.message, `node was not started: the folder ${join(folder, 'no')} does not exist.`);
