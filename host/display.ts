@@ -114,7 +114,7 @@ export class TurnDisplay {
     if (!this.#calls || !this.#animated) return;
     this.#live = live;
     this.#draw();
-    this.#timer = setInterval(() => this.#draw(), FRAME_MS);
+    this.#timer = setInterval(() => this.#draw(), FRAME_MS).unref();
   }
 
   #stop(): void {
@@ -126,8 +126,11 @@ export class TurnDisplay {
   #draw(): void {
     const { label, detail, note, started } = this.#live ?? { label: '', detail: '', note: '', started: 0 };
     this.#frame = (this.#frame + 1) % FRAMES.length;
+    const room = this.#io.columns() - 3;
     const time = duration(Math.max(100, performance.now() - started));
-    const line = fit([label, detail, time, note].filter(Boolean).join(' · '), this.#io.columns() - 3);
+    const tail = [time, note && fit(note, Math.floor(room / 2))].filter(Boolean).join(' · ');
+    const head = fit([label, detail].filter(Boolean).join(' '), Math.max(8, room - displayWidth(tail) - 3));
+    const line = fit(`${head} · ${tail}`, room);
     this.#io.out(`${ERASE}${this.#paint.cyan(FRAMES[this.#frame] ?? '')} ${line}`);
   }
 

@@ -1,4 +1,4 @@
-import type { Server, Transport } from '@modelcontextprotocol/server';
+import type { Transport } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { format, parseArgs } from 'node:util';
@@ -103,9 +103,8 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 }
 
 /** Serves what is open on one message transport: stdio, or the in-memory pair of a host. */
-export function serveOn(opened: Opened, transport: Transport, extend?: (server: Server) => void) {
-  const factory = serverFactory({ ...opened, extend });
-  return serveStdio(factory, { transport, onerror: (error) => log.info(error.message) });
+function serveOn(opened: Opened, transport: Transport) {
+  return serveStdio(serverFactory(opened), { transport, onerror: (error) => log.info(error.message) });
 }
 
 /**

@@ -2,19 +2,19 @@ import {
   Server,
   ProtocolError,
   ProtocolErrorCode,
-  ResourceNotFoundError,
   inputRequired,
   inputResponse,
+  type CallToolRequest,
+  type CallToolResult,
+  type InputRequiredResult,
+  type ListToolsRequest,
   type McpServerFactory,
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { internalError } from './log.ts';
 import type { Caller, Listing, Mounted } from './mount.ts';
-import { redact } from './secrets.ts';
-import { matchTemplate } from './template.ts';
-import { ToolError } from './tool.ts';
+import { promptHandlers, resourceHandlers } from './offers.ts';
 import { version } from './version.ts';
 
 /** Tools on one page of `tools/list`; clients of the first SDK read only the first page. */
@@ -27,8 +27,8 @@ export interface Serving {
   name: string;
   /** Aborts every call in flight when the process stops. */
   signal: AbortSignal;
-  /** Adds handlers of its own; used by the conformance fixture. */
-  extend?: (server: Server) => void;
+  /** Adds handlers of its own, which may pass on to the kit's; used by the conformance fixture. */
+  extend?: (server: Server, own: ReturnType<typeof handlers>) => void;
 }
 
 /**
@@ -36,24 +36,40 @@ export interface Serving {
  * request (2026-07-28 over HTTP). Handlers are ours, since registering 1,000 tools one by one costs 1.5 s.
  */
 export function serverFactory(serving: Serving): McpServerFactory {
+  const offered = capabilities(serving.mounted);
   return ({ requestInfo }) => {
     const server = new Server(
       { name: serving.name, title: 'Kuźnia', version },
       {
-        capabilities: capabilities(serving.mounted),
+        capabilities: offered,
         instructions: serving.mounted.map((one) => one.instructions).join('\n'),
       },
     );
-    handleTools(server, serving);
-    handleResources(server, serving.mounted);
-    handlePrompts(server, serving.mounted);
-    handleCompletion(server, serving.mounted);
+    const own = handlers(server, serving);
+    server.setRequestHandler('tools/list', own.listTools);
+    server.setRequestHandler('tools/call', own.callTool);
+    if (offered.resources) {
+      server.setRequestHandler('resources/list', own.listResources);
+      server.setRequestHandler('resources/templates/list', own.listTemplates);
+      server.setRequestHandler('resources/read', own.readResource);
+    }
+    if (offered.prompts) {
+      server.setRequestHandler('prompts/list', own.listPrompts);
+      server.setRequestHandler('prompts/get', own.getPrompt);
+    }
+    if (offered.completions) server.setRequestHandler('completion/complete', own.complete);
     // An instance for one HTTP request is told by nobody: `subscriptions/listen` is served beside it.
     if (!requestInfo) followChanges(server, serving.mounted);
-    serving.extend?.(server);
+    serving.extend?.(server, own);
     return server;
   };
 }
+
+const handlers = (server: Server, serving: Serving) => ({
+  ...toolHandlers(server, serving),
+  ...resourceHandlers(serving.mounted),
+  ...promptHandlers(serving.mounted),
+});
 
 function capabilities(mounted: Mounted[]) {
   const resources = mounted.some((one) => one.resources.length > 0);
@@ -73,33 +89,38 @@ function followChanges(server: Server, mounted: Mounted[]): void {
   server.onclose = () => stops.forEach((stop) => stop());
 }
 
-function handleTools(server: Server, serving: Serving): void {
+function toolHandlers(server: Server, serving: Serving) {
   const { mounted } = serving;
-  server.setRequestHandler('tools/list', ({ params }) => {
-    const all = [...mounted.flatMap((one) => one.fixed), ...mounted.flatMap((one) => one.forged())];
-    const start = pageStart(params?.cursor, all.length);
-    const next = start + PAGE < all.length ? { nextCursor: String(start + PAGE) } : {};
-    return { tools: all.slice(start, start + PAGE).map(listedTool), ...next };
-  });
-  server.setRequestHandler('tools/call', async ({ params }, ctx) => {
-    const owner = mounted.find((one) => one.has(params.name));
-    if (!owner) throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted));
-    const { told, ...who } = caller(server, ctx, serving);
-    const outcome = await owner.call(params.name, params.arguments ?? {}, who);
-    await told();
-    if (outcome.kind === 'value') {
-      return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
-    }
-    if (outcome.kind === 'ask') {
-      return inputRequired({
-        inputRequests: {
-          decision: inputRequired.elicit({ message: outcome.question.message, requestedSchema: decision }),
-        },
-        requestState: outcome.about,
-      });
-    }
-    return { content: [{ type: 'text', text: outcome.message }], isError: true };
-  });
+  return {
+    listTools: ({ params }: ListToolsRequest) => {
+      const all = [...mounted.flatMap((one) => one.fixed), ...mounted.flatMap((one) => one.forged())];
+      const start = pageStart(params?.cursor, all.length);
+      const next = start + PAGE < all.length ? { nextCursor: String(start + PAGE) } : {};
+      return { tools: all.slice(start, start + PAGE).map(listedTool), ...next };
+    },
+    callTool: async (
+      { params }: CallToolRequest,
+      ctx: ServerContext,
+    ): Promise<CallToolResult | InputRequiredResult> => {
+      const owner = mounted.find((one) => one.has(params.name));
+      if (!owner) throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted));
+      const { told, ...who } = caller(server, ctx, serving);
+      const outcome = await owner.call(params.name, params.arguments ?? {}, who);
+      await told();
+      if (outcome.kind === 'value') {
+        return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
+      }
+      if (outcome.kind === 'ask') {
+        return inputRequired({
+          inputRequests: {
+            decision: inputRequired.elicit({ message: outcome.question.message, requestedSchema: decision }),
+          },
+          requestState: outcome.about,
+        });
+      }
+      return { content: [{ type: 'text', text: outcome.message }], isError: true };
+    },
+  };
 }
 
 const decision = z.object({ approve: z.boolean().describe('approve it') });
@@ -189,88 +210,6 @@ function unknownTool(name: string, mounted: Mounted[]): string {
     .map(({ known }) => known);
   const hint = near.length > 0 ? `Nearest: ${near.join(', ')}.` : 'List the tools to see what exists.';
   return `There is no tool \`${name.slice(0, 80)}\`. ${hint}`;
-}
-
-function handleResources(server: Server, mounted: Mounted[]): void {
-  const resources = mounted.flatMap((one) => one.resources);
-  if (resources.length === 0) return;
-  server.setRequestHandler('resources/list', () => ({ resources: [] }));
-  server.setRequestHandler('resources/templates/list', () => ({
-    resourceTemplates: resources.map(({ template, name, title, description, mimeType }) => ({
-      uriTemplate: template,
-      name,
-      title,
-      description,
-      mimeType,
-    })),
-  }));
-  server.setRequestHandler('resources/read', async ({ params: { uri } }) => {
-    for (const resource of resources) {
-      const variables = matchTemplate(resource.template, uri);
-      if (!variables) continue;
-      const found = await explained(() => resource.read(variables));
-      return { contents: [{ uri, mimeType: found.mimeType ?? resource.mimeType, text: redact(found.text) }] };
-    }
-    throw new ResourceNotFoundError(uri);
-  });
-}
-
-function handlePrompts(server: Server, mounted: Mounted[]): void {
-  const prompts = mounted.flatMap((one) => one.prompts);
-  if (prompts.length === 0) return;
-  server.setRequestHandler('prompts/list', () => ({
-    prompts: prompts.map(({ name, title, description, arguments: args }) => ({
-      name,
-      title,
-      description,
-      arguments: args,
-    })),
-  }));
-  server.setRequestHandler('prompts/get', async ({ params }) => {
-    const prompt = prompts.find((one) => one.name === params.name);
-    const args = params.arguments ?? {};
-    const missing = prompt?.arguments.filter((one) => one.required && !args[one.name]) ?? [];
-    if (!prompt || missing.length > 0) {
-      const why = prompt
-        ? `${params.name} needs ${missing.map((one) => one.name).join(', ')}.`
-        : `There is no prompt \`${params.name}\`; there are ${prompts.map((one) => one.name).join(', ')}.`;
-      throw new ProtocolError(ProtocolErrorCode.InvalidParams, why);
-    }
-    const text = await explained(() => prompt.render(args));
-    return {
-      description: prompt.description,
-      messages: [{ role: 'user', content: { type: 'text', text: redact(text) } }],
-    };
-  });
-}
-
-function handleCompletion(server: Server, mounted: Mounted[]): void {
-  const resources = mounted.flatMap((one) => one.resources);
-  if (resources.length === 0 && mounted.every((one) => one.prompts.length === 0)) return;
-  server.setRequestHandler('completion/complete', async ({ params: { ref, argument, context } }) => {
-    const resource =
-      ref.type === 'ref/resource' ? resources.find((one) => one.template === ref.uri) : undefined;
-    const found = explained(
-      async () => resource?.complete(argument.name, argument.value, context?.arguments ?? {}) ?? [],
-    );
-    const values = await found;
-    // "values" holds at most 100 (MCP, Completion).
-    return {
-      completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 },
-    };
-  });
-}
-
-/** Turns our own errors into protocol errors; anything else stays an internal error without its text. */
-async function explained<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ToolError) {
-      throw new ProtocolError(ProtocolErrorCode.InvalidParams, redact(error.message));
-    }
-    throw new ProtocolError(ProtocolErrorCode.InternalError, `Internal error, id ${internalError(error)}.`);
-  }
 }
 
 function pageStart(cursor: string | undefined, total: number): number {

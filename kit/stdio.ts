@@ -127,7 +127,12 @@ export class LineTransport implements Transport {
       message = parseJSONRPCMessage(json);
     } catch {
       const id = typeof json === 'object' && json !== null && 'id' in json ? json.id : null;
-      this.#answer(id, INVALID_REQUEST, 'A message is no JSON-RPC 2.0 request, notification or response.');
+      const batch = Array.isArray(json) ? ', and batches are not taken: send one message a line' : '';
+      this.#answer(
+        id,
+        INVALID_REQUEST,
+        `A message is no JSON-RPC 2.0 request, notification or response${batch}.`,
+      );
       return;
     }
     this.onmessage?.(message);

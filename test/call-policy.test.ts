@@ -100,7 +100,12 @@ test('redirects: within the origin for reads, never with the token to another, n
       bad: 'http://[',
     }[kind];
     if (to === undefined) json(response, { method: request.method });
-    else response.writeHead(Number(status), { location: to }).end();
+    else {
+      response.writeHead(Number(status), { location: to });
+      // A text that never ends: it is left, not read.
+      if (request.method === 'HEAD') response.end();
+      else response.write('x'.repeat(50_000));
+    }
   });
   const away = await failure(caller.request('/away302'));
   assert.equal(away.reason, 'redirect');
@@ -121,7 +126,7 @@ test('redirects: within the origin for reads, never with the token to another, n
   assert.match((await failure(caller.request('/loop302'))).message, /redirects in a circle/);
   assert.equal((await failure(caller.request('/bad302'))).reason, 'redirect');
   assert.equal(
-    (await caller.request('/away302', { acceptStatus: [302], expect: 'text' })).headers.location,
+    (await caller.request('/away302', { acceptStatus: [302], method: 'HEAD' })).headers.location,
     `${elsewhere}/x?token=abc`,
   );
   assert.ok(seen.length < 25);

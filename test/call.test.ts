@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer as createRawServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { callerOf, failure, json, listen, token, upstream } from './doubles/upstream.ts';
 
@@ -67,13 +68,14 @@ test('slow headers, a slow body and an endless wait end at the deadline', async 
   );
 });
 
+/** A server below HTTP: `answer` is what it does when something arrives. */
+const raw = (answer: (socket: Socket) => unknown) =>
+  listen(createRawServer((socket) => socket.on('data', () => answer(socket))));
+
 test('a half-open server, one that resets, one that speaks no HTTP', async () => {
-  const open = callerOf(await listen(createRawServer(() => undefined)));
+  const open = callerOf(await raw(() => undefined));
   assert.equal((await failure(open.caller.request('/x', { timeoutMs: 150 }))).reason, 'deadline');
-  const reset = callerOf(
-    await listen(createRawServer((socket) => socket.on('data', () => socket.resetAndDestroy()))),
-    { retries: 2 },
-  );
+  const reset = callerOf(await raw((socket) => socket.resetAndDestroy()), { retries: 2 });
   const lost = await failure(reset.caller.request('/x'));
   assert.equal(lost.reason, 'connection_lost');
   assert.match(
@@ -81,36 +83,16 @@ test('a half-open server, one that resets, one that speaks no HTTP', async () =>
     /^GitLab \(http:.*\): the connection broke before it answered \(.+\)\. Try again/,
   );
   assert.equal(reset.entries.length, 3, 'a read is tried again');
-  assert.equal(
-    (await failure(reset.caller.request('/x', { method: 'POST', json: {} }))).reason,
-    'connection_lost',
-  );
+  const write = await failure(reset.caller.request('/x', { method: 'POST', json: {} }));
+  assert.equal(write.reason, 'connection_lost');
   assert.equal(reset.entries.length, 4, 'a write is not');
-  const odd = callerOf(await listen(createRawServer((socket) => socket.end('SSH-2.0-OpenSSH_9\r\n'))), {
-    retries: 0,
-  });
-  assert.match(
-    (await failure(odd.caller.request('/x'))).message,
-    /is no HTTP \(.+\)\. Check GITLAB_URL: http or https/,
-  );
-  const plain = callerOf(
-    (
-      await listen(
-        createRawServer((socket) =>
-          socket.on('data', () => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')),
-        ),
-      )
-    ).replace('http', 'https'),
-  );
-  assert.equal((await failure(plain.caller.request('/x'))).reason, 'tls');
-  const half = callerOf(
-    await listen(
-      createRawServer((socket) =>
-        socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{')),
-      ),
-    ),
-    { retries: 0 },
-  );
+  const ssh = callerOf(await raw((socket) => socket.end('SSH-2.0-OpenSSH_9\r\n')), { retries: 0 });
+  const odd = await failure(ssh.caller.request('/x'));
+  assert.match(odd.message, /is no HTTP \(.+\)\. Check GITLAB_URL: http or https/);
+  const plain = await raw((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  assert.equal((await failure(callerOf(plain.replace('http', 'https')).caller.request('/x'))).reason, 'tls');
+  const head = 'HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{';
+  const half = callerOf(await raw((socket) => socket.end(head)), { retries: 0 });
   assert.match((await failure(half.caller.request('/x'))).message, /broke in the middle of its answer/);
 });
 
@@ -132,24 +114,24 @@ test('cancelling ends a call in every phase', async () => {
   const { caller, entries, seen } = await upstream(
     (request, response) => {
       if (request.url?.includes('busy')) response.writeHead(503, { 'retry-after': '5' }).end();
+      if (request.url?.includes('slow')) setTimeout(() => json(response, 1), 200);
     },
-    { concurrency: 1 },
+    { concurrency: 1, timeoutMs: 9000 },
   );
-  const cancelled = async (path: string) => {
+  const cancelled = async (path: string, after = 100) => {
     const stop = new AbortController();
-    setTimeout(() => stop.abort(new Error(token)), 100);
+    setTimeout(() => stop.abort(new Error(token)), after);
     const started = performance.now();
     const error = await failure(caller.request(path, { signal: stop.signal }));
     assert.deepEqual([error.reason, error.message], ['cancelled', `GET /api/v4/${path} was cancelled.`]);
     assert.ok(performance.now() - started < 400);
   };
-  await Promise.all([cancelled('waits'), cancelled('in-line')]);
-  // Who left the line is not called up when the place is free.
-  await Promise.all([caller.request('/slow'), cancelled('in-line')]);
+  await Promise.all([cancelled('waits'), cancelled('in-line', 50)]);
+  await Promise.all([caller.request('/slow'), cancelled('in-line', 50)]);
   await cancelled('busy');
-  assert.deepEqual(seen, ['GET /api/v4/waits', 'GET /api/v4/busy']);
+  assert.deepEqual(seen, ['GET /api/v4/waits', 'GET /api/v4/slow', 'GET /api/v4/busy']);
   await failure(caller.request('/before', { signal: AbortSignal.abort() }));
-  assert.equal(entries.filter(({ outcome }) => outcome === 'cancelled').length, 3);
+  assert.equal(entries.filter(({ outcome }) => outcome === 'cancelled').length, 4);
 });
 
 test('an endless body and a big one are cut off at the limit', async () => {

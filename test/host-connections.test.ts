@@ -68,10 +68,10 @@ const tools = [
     long: true,
     input: z.object({ steps: z.number() }),
     output: any,
-    run: async ({ steps }, _deps, { progress }) => {
+    run: async ({ steps }, _deps, ctx) => {
       for (let n = 1; n <= steps; n++) {
         await sleep(20);
-        progress(n, steps, `step ${n}`);
+        ctx.progress(n, steps, `step ${n}`);
       }
       return { status: 'done' };
     },

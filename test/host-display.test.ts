@@ -97,7 +97,7 @@ test('on a terminal a call runs visibly, then its line is the result', async () 
   assert.ok(first);
   display.show(first);
   await sleep(300);
-  assert.match(written.out, /[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] sandbox_forge_tool · "Zażółć.*· \d+ ms/);
+  assert.match(written.out, /[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] sandbox_forge_tool "Zażółć.*… · \d+ ms/);
   assert.ok(!written.out.includes('\n'), 'one line only');
   for (const event of rest) display.show(event);
   const after = written.out.length;

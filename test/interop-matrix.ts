@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { CLIENTS, approves, connect, declines, type Driver, type Way } from './clients.ts';
-import { MODERN, until } from './support.ts';
+import { MODERN, missing, until } from './support.ts';
 
 interface Call {
   tool: string;
@@ -72,7 +71,7 @@ type Observed = z.infer<typeof Observed>;
 export function interop(title: string, ways: Ways, things: Things): void {
   for (const kind of CLIENTS) {
     for (const [name, way] of waysOf(ways, kind.startsWith('v2 ') && kind !== 'v2 legacy')) {
-      void test(`${title}: ${kind} client over ${name}`, { timeout: 60_000 }, async (t) => {
+      test(`${title}: ${kind} client over ${name}`, { timeout: 60_000 }, async (t) => {
         let answers = approves;
         const driver = await connect(t, kind, await way(t), { person: () => answers() });
         const observed = await observe(driver, things, (next) => (answers = next));
@@ -92,7 +91,7 @@ export function interop(title: string, ways: Ways, things: Things): void {
     for (const mode of modes) {
       for (const [name, way] of waysOf(ways, mode === 'auto' || mode === MODERN)) {
         const label = `${title}: Python client (${variable === 'KUZNIA_PYTHON' ? `2.x, ${mode}` : '1.x'}) over ${name}`;
-        void test(label, { timeout: 60_000, skip: missing(variable) }, async (t) => {
+        test(label, { timeout: 60_000, skip: missing(variable) }, async (t) => {
           const observed = await observePython(python ?? '', mode, await way(t), things);
           check(observed, things);
           if (variable === 'KUZNIA_PYTHON')
@@ -101,13 +100,6 @@ export function interop(title: string, ways: Ways, things: Things): void {
       }
     }
   }
-}
-
-/** The reason to skip a test that needs what .ci/ makes; with REQUIRE_REAL=1 its absence is a failure instead. */
-export function missing(...variables: string[]): string | false {
-  const absent = variables.filter((name) => !existsSync(process.env[name] ?? ''));
-  if (absent.length === 0 || process.env['REQUIRE_REAL'] === '1') return false;
-  return `${absent.join(' and ')} not set; .ci/run sets them`;
 }
 
 /** The old transport knows nothing of 2026-07-28. */

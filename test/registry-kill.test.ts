@@ -39,7 +39,7 @@ test(`killed at ${rounds} random moments, the registry opens with the old or the
     const name = `k${round % 4}`;
     const { child, lines, ended } = startWorker(worker, ['churn', home, name]);
     while (lines.length === 0 && child.exitCode === null) await pause(2);
-    await pause(Math.random() * 500);
+    await pause(Math.random() * 350);
     // Every other time its git processes die with it, at the same instant.
     const gits = round % 2 === 1 ? descendants(child.pid ?? 0) : [];
     child.kill('SIGKILL');

@@ -16,17 +16,23 @@ import type { Registry, ToolFiles } from '../servers/sandbox/registry.ts';
 import { placeOf } from '../servers/sandbox/repository.ts';
 import { Signer } from '../servers/sandbox/signing.ts';
 
-/** A home of its own, removed after the test. */
-export function tempHome(t: TestContext): string {
+const open = new Map<string, Registry[]>();
+
+/** A home of its own. After the test its registries are closed and it is removed. */
+export function tempHome(t: TestContext, release: (home: string) => void = () => undefined): string {
   const home = mkdtempSync(join(tmpdir(), 'kuznia-registry-'));
-  t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 5 }));
+  t.after(async () => {
+    await Promise.all((open.get(home) ?? []).map((registry) => registry.close()));
+    release(home);
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  });
   return home;
 }
 
 /** A registry that is closed after the test. */
-export async function opened(t: TestContext, home: string): Promise<Registry> {
+export async function opened(home: string): Promise<Registry> {
   const registry = await openRegistry(home);
-  t.after(() => registry.close());
+  open.set(home, [...(open.get(home) ?? []), registry]);
   return registry;
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -25,12 +25,12 @@ const codeOf = async (registry: Registry, name: string) => (await registry.progr
 
 test('a catalogue that was committed by hand is refused, told, and put right by the next publish', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await published(registry, 'slugify', 1);
   await published(registry, 'slugify', 2);
   await published(registry, 'other', 3);
   await registry.close();
-  const [running, fresh] = [await opened(t, home), await opened(t, home)];
+  const [running, fresh] = [await opened(home), await opened(home)];
   commitCatalogue(home, (text) =>
     text.replace('"Answers 2."', '"Answers everything."').replace('"name":"other"', '"name":"third"'),
   );
@@ -44,7 +44,7 @@ test('a catalogue that was committed by hand is refused, told, and put right by 
     ['other: Answers 3.', 'slugify: Answers 2.'],
   );
 
-  const restarted = await opened(t, home);
+  const restarted = await opened(home);
   assert.deepEqual(restarted.live(), running.live(), 'found by going back through main');
   assert.deepEqual(restarted.warnings(), running.warnings());
   assert.equal(await codeOf(restarted, 'slugify'), 'export default () => 2;\n');
@@ -60,11 +60,11 @@ test('a catalogue that was committed by hand is refused, told, and put right by 
 
 test('a main that was set back by hand does not take back what is live', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await published(registry, 'slugify', 1);
   const back = git(home, 'rev-parse', 'main');
   await published(registry, 'slugify', 2);
-  git(home, 'update-ref', 'refs/heads/main', back);
+  git(home, 'reset', '--hard', '-q', back);
   assert.ok(await until(() => registry.warnings().length > 0), 'nothing was said');
   assert.match(
     registry.warnings()[0] ?? '',
@@ -82,14 +82,14 @@ test('a main that was set back by hand does not take back what is live', async (
 
 test('a tag that was moved stops that tool, and nothing else, also in a process that runs it already', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await published(registry, 'slugify', 1);
   await published(registry, 'other', 2);
   const right = git(home, 'rev-parse', 'slugify/v1.0.0');
   await registry.save(answering('slugify', 666));
   assert.equal(await codeOf(registry, 'slugify'), 'export default () => 1;\n');
   git(home, 'tag', '-f', 'slugify/v1.0.0', 'slugify/v1.0.1');
-  for (const one of [registry, await opened(t, home)]) {
+  for (const one of [registry, await opened(home)]) {
     await assert.rejects(one.program('slugify'), (error: Error) => {
       assert.match(
         error.message,
@@ -119,7 +119,7 @@ test('a tag that was moved stops that tool, and nothing else, also in a process 
 
 test('an object that was changed on disk stops that tool, and saving it again mends it', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await published(registry, 'slugify', 1);
   await published(registry, 'other', 2);
   assert.equal(await codeOf(registry, 'slugify'), 'export default () => 1;\n');
@@ -131,7 +131,7 @@ test('an object that was changed on disk stops that tool, and saving it again me
   };
   // git reads this without complaint: only the digest tells.
   change(deflateSync('blob 24\0export default () => 9;\n'));
-  for (const one of [registry, await opened(t, home)]) {
+  for (const one of [registry, await opened(home)]) {
     await assert.rejects(
       one.program('slugify'),
       /slugify 1\.0\.0 is refused: its stored files have digest sha256:\w+, approved was sha256:\w+/,
@@ -149,8 +149,6 @@ test('an object that was changed on disk stops that tool, and saving it again me
     new RegExp(`delete ${file} and save the same tool again`),
   );
   await registry.save(answering('third', 3));
-  git(home, 'update-ref', '--no-deref', 'refs/notes/x', 'main');
-  const { unlinkSync } = await import('node:fs');
   unlinkSync(file);
   await registry.save(answering('slugify', 1));
   assert.equal(await codeOf(registry, 'slugify'), 'export default () => 1;\n');
@@ -158,7 +156,7 @@ test('an object that was changed on disk stops that tool, and saving it again me
 
 test('a file that was edited by hand stops the publish of that tool; an old one is mended silently', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await published(registry, 'slugify', 1);
   await registry.save(answering('slugify', 2));
   await judged(registry, 'slugify');
@@ -173,12 +171,7 @@ test('a file that was edited by hand stops the publish of that tool; an old one 
     );
     return true;
   });
-  assert.equal(
-    (await registry.rollback('other', '1.0.0').catch((error: Error) => error.message))
-      .toString()
-      .includes('edited'),
-    false,
-  );
+  assert.equal(await published(registry, 'other', 5), '1.0.1', 'another tool is not stopped');
   await registry.save(answering('slugify', 4));
   assert.equal(readFileSync(file, 'utf8'), 'export default () => "mine";\n', 'an edit is never overwritten');
   await registry.save({ ...answering('slugify', 4), code: 'export default () => "mine";\n' });
@@ -192,26 +185,26 @@ test('a file that was edited by hand stops the publish of that tool; an old one 
   assert.equal(git(home, 'status', '--short'), '');
   assert.equal(readFileSync(file, 'utf8'), 'export default () => "mine";\n');
 
-  const again = await opened(t, home);
+  const again = await opened(home);
   const catalogue = join(home, 'registry', 'catalogue.json');
   writeFileSync(catalogue, readFileSync(catalogue, 'utf8').replace('Answers', 'Knows'));
   await assert.rejects(again.retire('slugify'), /catalogue\.json in \S+ was edited by hand/);
   assert.deepEqual(
     again.live().map((one) => one.description),
-    ['Answers 3.', 'Answers 1.'],
+    ['Answers 5.', 'Answers 1.'],
   );
 });
 
 test('a verdict that somebody wrote is none, and an approval is for the content that was tested', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await registry.save(answering('slugify', 1));
   await judged(registry, 'slugify', { passed: false });
   await registry.close();
   const file = join(home, 'registry', 'verdicts', 'slugify', '1.0.0.json');
   writeFileSync(file, readFileSync(file, 'utf8').replaceAll('"passed": false', '"passed": true'));
   git(home, 'commit', '-am', 'passed, honestly');
-  const again = await opened(t, home);
+  const again = await opened(home);
   assert.equal((await again.read('slugify')).status, 'draft');
   await assert.rejects(again.publish('slugify'), /does not carry this registry's signature\. Test it again/);
 
@@ -223,7 +216,7 @@ test('a verdict that somebody wrote is none, and an approval is for the content 
     'export default () => 2;\n',
   );
   git(home, 'commit', '-am', 'other code in the same version');
-  const third = await opened(t, home);
+  const third = await opened(home);
   await assert.rejects(
     third.publish('slugify'),
     /is refused: its tag slugify\/v1\.0\.0 was moved|what was approved is/,
@@ -232,10 +225,10 @@ test('a verdict that somebody wrote is none, and an approval is for the content 
 
 test('a replace ref does not put other code under an approved id', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   await published(registry, 'slugify', 1);
   await registry.save(answering('slugify', 2));
   git(home, 'replace', 'slugify/v1.0.0', 'slugify/v1.0.1');
-  const again = await opened(t, home);
+  const again = await opened(home);
   assert.equal(await codeOf(again, 'slugify'), 'export default () => 1;\n');
 });

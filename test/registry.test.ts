@@ -70,7 +70,7 @@ test('a version raises the number that its change deserves', () => {
 
 test('opening writes nothing, and a registry that is not there is empty', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   assert.deepEqual(registry.live(), []);
   assert.deepEqual(await registry.list(), []);
   await assert.rejects(registry.read('slugify'), /There is no tool slugify\. List the tools/);
@@ -84,7 +84,7 @@ test('opening writes nothing, and a registry that is not there is empty', async 
 
 test('the life of a tool: draft, testing, approved, production, retired', async (t) => {
   const home = tempHome(t);
-  const registry = await opened(t, home);
+  const registry = await opened(home);
   const status = async () => (await registry.read('slugify')).status;
   assert.deepEqual(await registry.save(answering('slugify', 1)), {
     name: 'slugify',
@@ -165,7 +165,7 @@ test('the life of a tool: draft, testing, approved, production, retired', async 
 });
 
 test('what cannot be saved or published is refused with the reason', async (t) => {
-  const registry = await opened(t, tempHome(t));
+  const registry = await opened(tempHome(t));
   for (const name of [
     '',
     '../x',
@@ -206,7 +206,7 @@ test('what cannot be saved or published is refused with the reason', async (t) =
 });
 
 test('TypeScript is kept with what was compiled from it', async (t) => {
-  const registry = await opened(t, tempHome(t));
+  const registry = await opened(tempHome(t));
   const count = { type: 'object', properties: { count: { type: 'number' } }, required: ['count'] };
   const tool = answering('typed', 1, { language: 'typescript', output_schema: count });
   await registry.save({
@@ -226,7 +226,7 @@ test('TypeScript is kept with what was compiled from it', async (t) => {
 
 test('a publish is seen at once by whoever else has the registry open, packed refs or not', async (t) => {
   const home = tempHome(t);
-  const [writer, reader] = [await opened(t, home), await opened(t, home)];
+  const [writer, reader] = [await opened(home), await opened(home)];
   const seen: { at: number; names: string[] }[] = [];
   reader.onChange((names) => seen.push({ at: performance.now(), names }));
   await published(writer, 'slugify', 0);
@@ -288,7 +288,7 @@ test('a thousand published tools open about as fast as ten', async (t) => {
   t.diagnostic(`1,000 tools add ${added.toFixed(1)} ms of CPU`);
   // A server needs some 250 ms of it to start (DESIGN section 9): what 1,000 tools add must be lost in that.
   assert.ok(added < 60, `1,000 tools add ${added} ms of CPU`);
-  const registry = await opened(t, homes.many);
+  const registry = await opened(homes.many);
   const started = performance.now();
   assert.equal((await registry.list()).length, 1001);
   t.diagnostic(`first list of 1,001 tools: ${(performance.now() - started).toFixed(0)} ms`);

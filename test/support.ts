@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { serveHttp, type HttpOptions } from '../kit/http.ts';
 import { noJournal } from '../kit/journal.ts';
 import { mountable, open, type Opened } from '../kit/serve.ts';
-import { serverFactory } from '../kit/server.ts';
+import { serverFactory, type Serving } from '../kit/server.ts';
 import type { ServerDefinition } from '../kit/tool.ts';
 
 /** The newest revision, which has no sessions. */
@@ -24,6 +24,13 @@ export function command(server: string, ...args: string[]): { command: string; a
     : fileURLToPath(new URL(`fixtures/${server}.ts`, import.meta.url));
   const loader = path.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
   return { command: process.execPath, args: [...loader, path, ...args] };
+}
+
+/** The reason to skip a test that needs what .ci/ makes; with REQUIRE_REAL=1 its absence is a failure instead. */
+export function missing(...variables: string[]): string | false {
+  const absent = variables.filter((name) => !existsSync(process.env[name] ?? ''));
+  if (absent.length === 0 || process.env['REQUIRE_REAL'] === '1') return false;
+  return `${absent.join(' and ')} not set; .ci/run sets them`;
 }
 
 /** A folder that is gone after the test. */
@@ -176,7 +183,7 @@ export const rssMb = (pid: number) =>
 export async function serveHere<Config, Deps>(
   t: TestContext,
   definition: ServerDefinition<Config, Deps>,
-  options: Partial<HttpOptions> = {},
+  { extend, ...options }: Partial<HttpOptions> & Pick<Serving, 'extend'> = {},
 ): Promise<{ url: string; sessions: () => number; opened: Opened; close: () => Promise<void> }> {
   const runtime = { home: tempHome(t), journal: noJournal, env: {} };
   const opened = await open([mountable(definition)], runtime);
@@ -185,7 +192,7 @@ export async function serveHere<Config, Deps>(
     return () => stops.forEach((stop) => stop());
   };
   const defaults = { host: '127.0.0.1', port: 0, sse: false, allowedHosts: [] };
-  const server = await serveHttp(serverFactory(opened), changes, { ...defaults, ...options });
+  const server = await serveHttp(serverFactory({ ...opened, extend }), changes, { ...defaults, ...options });
   const close = async () => {
     await server.close(opened.finish(0));
     await opened.close();

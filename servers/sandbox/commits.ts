@@ -122,7 +122,7 @@ async function freed(place: Place, error: unknown): Promise<boolean> {
 export async function sweep(place: Place, olderMs = 10 * 60_000): Promise<void> {
   const pack = join(place.git, 'objects', 'pack');
   for (const [folder, pattern] of [
-    [place.git, /^fast_import_crash_\d+$/],
+    [place.git, /^(fast_import_crash_\d+|kuznia\.tmp\..+)$/],
     [pack, /^tmp_/],
   ] as const) {
     const names = await readdir(folder).catch(() => []);

@@ -29,19 +29,12 @@ declare function queueMicrotask(work: () => void): void;
 `;
 
 const FLAGS = [
-  ...['--target', 'es2023', '--lib', 'es2023', '--module', 'esnext', '--moduleResolution', 'bundler'],
-  ...[
-    '--allowJs',
-    '--checkJs',
-    '--strict',
-    '--noImplicitAny',
-    'false',
-    '--skipLibCheck',
-    '--pretty',
-    'false',
-  ],
-  ...['--useUnknownInCatchVariables', 'false', '--types', '', '--rootDir', '.', '--outDir', 'out'],
-];
+  '--target es2023 --lib es2023 --module esnext --moduleResolution bundler --rootDir . --outDir out',
+  '--allowJs --checkJs --strict --noImplicitAny false --useUnknownInCatchVariables false',
+  '--skipLibCheck --pretty false',
+]
+  .flatMap((line) => line.split(' '))
+  .concat('--types', ''); // none
 
 /**
  * In JavaScript, types are only guessed, and good code offends them (`new Date(a) - new Date(b)`). What counts there

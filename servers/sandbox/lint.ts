@@ -15,7 +15,7 @@ export interface Linted {
  * Source"), tag characters, invisible operators, Hangul fillers, soft hyphen.
  */
 const HIDDEN =
-  /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]/u;
+  /[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]|\u034f|\u17b4|\u17b5/u;
 
 /** Sentences that address the model that reads a tool list, instead of saying what the tool does. */
 const COMMANDS: { pattern: RegExp; what: string }[] = [

@@ -16,6 +16,8 @@ interface Part {
   nullable: boolean;
   first: number[];
   last: number[];
+  /** Whether there is a repeat without end in it. */
+  loops: boolean;
 }
 
 /** A pattern longer than this, or with more positions once repeats are written out, is refused unread. */
@@ -28,7 +30,10 @@ const LARGEST_LOOP = 100;
 /** A count above this is read as "any number". */
 const MOST_COPIES = 12;
 
-const NOTHING: Part = { nullable: true, first: [], last: [] };
+/** How often a repeat without end may itself be repeated, before that counts as a loop. */
+const MOST_POWERS = 3;
+
+const NOTHING: Part = { nullable: true, first: [], last: [], loops: false };
 
 class TooLarge extends Error {}
 
@@ -126,6 +131,7 @@ class Automaton {
         nullable: part.nullable || other.nullable,
         first: [...part.first, ...other.first],
         last: [...part.last, ...other.last],
+        loops: part.loops || other.loops,
       };
     }
     return part;
@@ -149,6 +155,7 @@ class Automaton {
       nullable: left.nullable && right.nullable,
       first: left.nullable ? [...left.first, ...right.first] : left.first,
       last: right.nullable ? [...left.last, ...right.last] : right.last,
+      loops: left.loops || right.loops,
     };
   }
 
@@ -186,9 +193,10 @@ class Automaton {
     };
     this.#at = after;
     if (max === 0) return NOTHING;
-    if (max > MOST_COPIES && !exact) {
+    // (.*a){20} is no loop, but costs the twentieth power of the length: judged as if it were one.
+    if ((max > MOST_COPIES && !exact) || (max > MOST_POWERS && atom.loops)) {
       this.#link(atom.last, atom.first);
-      return min === 0 ? { ...atom, nullable: true } : atom;
+      return { ...atom, nullable: atom.nullable || min === 0, loops: true };
     }
     const optional = (part: Part) => ({ ...part, nullable: true });
     // x{1,3} as x(x(x)?)?: written in one way only, so that counting adds no ambiguity of its own.
@@ -218,7 +226,7 @@ class Automaton {
     const takes = this.#samples.map((sample) => one.test(sample));
     const position = this.#positions.push({ takes, follow: new Map() }) - 1;
     if (position >= MOST_POSITIONS) throw new TooLarge();
-    return { nullable: false, first: [position], last: [position] };
+    return { nullable: false, first: [position], last: [position], loops: false };
   }
 
   #group(): Part {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, readdir, rename, rm } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ToolError } from '../../kit/tool.ts';
 import { codeOf } from './faults.ts';
@@ -84,11 +84,16 @@ export async function exists(place: Place): Promise<boolean> {
   );
 }
 
+/** Making one takes far less: who began it so long ago is dead. */
+const ABANDONED_MS = 60_000;
+
 /** Makes the repository beside its place and moves it there whole: who dies in between leaves none. */
 export async function create(place: Place): Promise<void> {
   for (const left of await readdir(place.home)) {
-    // We hold the writers' lock: whoever made this is dead.
-    if (left.startsWith('registry.new-')) await rm(join(place.home, left), { recursive: true, force: true });
+    if (!left.startsWith('registry.new-')) continue;
+    const path = join(place.home, left);
+    const made = (await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - made > ABANDONED_MS) await rm(path, { recursive: true, force: true });
   }
   const fresh = join(place.home, `registry.new-${randomBytes(6).toString('hex')}`);
   try {

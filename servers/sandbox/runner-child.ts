@@ -74,7 +74,10 @@ class Pool {
   cancel(id: number): void {
     this.#waiting = this.#waiting.filter((job) => job.id !== id);
     const seat = [...this.#seats].find((each) => each.running?.job.id === id);
-    if (seat) void this.#end(seat);
+    if (!seat) return;
+    clearTimeout(seat.running?.deadline);
+    seat.running = undefined;
+    void this.#end(seat);
   }
 
   #give(seat: Seat, job: Job): void {

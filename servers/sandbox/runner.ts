@@ -63,6 +63,9 @@ const INPUT_LIMIT = 4 * 1024 * 1024;
 const SMALLEST_MEMORY = 2 * 1024 * 1024;
 const LARGEST_MEMORY = 1024 * 1024 * 1024;
 
+/** Longer deadlines than this are cut: past 24 days a timer of Node's fires at once. */
+const LONGEST_MS = 3_600_000;
+
 /** A child process that does not come up within this time counts as failed. */
 const BOOT_MS = 20_000;
 
@@ -267,7 +270,7 @@ class QuickjsRunner implements Runner {
       inputSchema: request.inputSchema ? JSON.stringify(request.inputSchema) : '',
       outputSchema: request.outputSchema ? JSON.stringify(request.outputSchema) : '',
       clock,
-      timeoutMs: Math.max(1, request.timeoutMs),
+      timeoutMs: Math.min(LONGEST_MS, Math.max(1, request.timeoutMs)),
       memoryBytes: Math.min(LARGEST_MEMORY, Math.max(SMALLEST_MEMORY, memory)),
       resultBytes: request.resultBytes ?? 256 * 1024,
       consoleBytes: request.consoleBytes ?? 16 * 1024,

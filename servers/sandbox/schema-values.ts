@@ -3,6 +3,9 @@ import { isRecord } from './runner-wire.ts';
 
 const MOST_ERRORS = 5;
 
+/** Characters of JSON above which only the first errors are looked for. */
+const LARGE = 100_000;
+
 /**
  * What of a value breaks a schema that passed `checkSchema`: at most five short messages, each with its path, such as
  * `input.title: must be a string`. A pattern may be slow: call it where it can be ended.
@@ -14,12 +17,9 @@ export function validate(schema: unknown, value: unknown, what = 'input'): strin
   // First the short way: the long one gathers a message for every item, and most values are fine.
   const first = new Validator(copy, '2020-12', true).validate(value);
   if (first.valid) return [];
-  let { errors } = first;
-  try {
-    ({ errors } = new Validator(copy, '2020-12', false).validate(value));
-  } catch {
-    // So many errors that the library overflows (it spreads them as arguments): the first ones will do.
-  }
+  // It makes two objects for each bad item, and passes them on as arguments: large values get the first errors only.
+  const small = JSON.stringify(value).length < LARGE;
+  const { errors } = small ? new Validator(copy, '2020-12', false).validate(value) : first;
   const told: string[] = [];
   const inside: string[] = [];
   for (const { keyword, keywordLocation, instanceLocation, error } of errors) {

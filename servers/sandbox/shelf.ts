@@ -125,10 +125,12 @@ function argumentWords(tool: LiveTool | undefined): string {
   const properties = tool?.input_schema['properties'];
   return isObject(properties)
     ? Object.entries(properties)
-        .map(([name, schema]) => `${name} ${isObject(schema) ? String(schema['description'] ?? '') : ''}`)
+        .map(([name, schema]) => `${name} ${isObject(schema) ? textOf(schema['description']) : ''}`)
         .join(' ')
     : '';
 }
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 
 const DAY_MS = 24 * 3600 * 1000;
 const FRESH_MS = 10_000;

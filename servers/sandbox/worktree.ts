@@ -15,6 +15,8 @@ const QUIET_MS = 1500;
 const LOCK_MS = 500;
 const DEADLINE_MS = 30_000;
 const ATTEMPTS = 3;
+/** So many files are mended at a time, since writers wait for it. */
+const MENDED = 300;
 /** A commit that somebody is writing the message of holds the lock for minutes. */
 const FOREIGN_LOCK_MS = 60 * 60_000;
 
@@ -41,9 +43,8 @@ export class Worktree {
       if (!(await this.#showsMain())) return;
       for (const { path, content } of changes) {
         if (before && (await this.#isEdited(path, before, content))) continue;
-        const file = join(this.#place.folder, path);
-        if (content === undefined) await rm(file, { force: true });
-        else await replace(file, content);
+        if (content === undefined) await rm(join(this.#place.folder, path), { force: true });
+        else await replace(this.#place, path, content);
       }
     } catch (error) {
       log.debug(`registry: working tree: ${String(error)}`);
@@ -164,7 +165,7 @@ export class Worktree {
     const { stdout } = await git(['diff-files', '--name-only', '-z']);
     const main = await this.#main();
     const stale: string[] = [];
-    for (const path of stdout.split('\0').filter(Boolean)) {
+    for (const path of stdout.split('\0').filter(Boolean).slice(0, MENDED)) {
       if (main && !(await this.#isEdited(path, main, undefined))) stale.push(`${path}\0`);
     }
     if (stale.length > 0) await git(['checkout-index', '-f', '-q', '-u', '-z', '--stdin'], stale.join(''));
@@ -182,11 +183,13 @@ export class Worktree {
   }
 }
 
-async function replace(file: string, content: string): Promise<void> {
-  const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
+/** By way of a file in `.git`, where nobody sees what a killed process left. */
+async function replace(place: Place, path: string, content: string): Promise<void> {
+  const file = join(place.folder, path);
+  const temporary = join(place.git, `kuznia.tmp.${randomBytes(6).toString('hex')}`);
   try {
-    await mkdir(dirname(file), { recursive: true });
     await writeFile(temporary, content);
+    await mkdir(dirname(file), { recursive: true });
     await rename(temporary, file);
   } finally {
     await rm(temporary, { force: true });

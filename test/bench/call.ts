@@ -4,13 +4,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { connect, publish, sandboxServer, type Connected } from './client.ts';
 import { dockerImage } from './docker.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';
+import { cpuOfTree, hasProc } from './process.ts';
 import { slugFunction, slugify } from './samples.ts';
 
 const run = promisify(execFile);
 
 /** One call of a published tool over stdio, beside other ways to run the same function in something fresh. */
 export async function call(scope: Scope): Promise<Figure[]> {
-  const server = await connect(sandboxServer, await scope.folder('call'));
+  const home = await scope.folder('call');
+  const server = await connect(sandboxServer, home);
   try {
     await publish(server, slugify);
     const docker = await dockerImage();
@@ -19,8 +21,11 @@ export async function call(scope: Scope): Promise<Figure[]> {
     const paced: number[] = [];
     const node: number[] = [];
     const container: number[] = [];
+    const cpu: number[] = [];
     for (let round = 0; round < scope.rounds(10, 3); round++) {
-      for (let i = 0; i < 30; i++) ours.push(await viaServer(server, i));
+      const before = hasProc ? await cpuOfTree(server.pid) : Number.NaN;
+      for (let i = 0; i < ROW; i++) ours.push(await viaServer(server, i));
+      if (hasProc) cpu.push(((await cpuOfTree(server.pid)) - before) / ROW);
       // A model calls now and then, not in a row: whatever is prepared ahead has had its time.
       for (let i = 0; i < 5; i++) {
         await pause(60);
@@ -41,6 +46,8 @@ export async function call(scope: Scope): Promise<Figure[]> {
         details: {
           'in a row': spread(ours),
           'with pauses of 60 ms': spread(paced),
+          'the first one of a server that idled for 1 s': spread(await firstCalls(home, scope)),
+          ...(hasProc && { 'CPU-ms a call, server and sandbox': spread(cpu) }),
           'node -e': spread(node),
           'docker run': docker.image ? spread(container) : `not available here: ${docker.why}`,
           'x faster than node -e': Math.round(median(node) / median(ours)),
@@ -51,6 +58,24 @@ export async function call(scope: Scope): Promise<Figure[]> {
   } finally {
     await server.close();
   }
+}
+
+const ROW = 30;
+
+/** What the first call waits for: whatever the server did not make ready while nobody called. */
+async function firstCalls(home: string, scope: Scope): Promise<number[]> {
+  const samples: number[] = [];
+  for (let round = 0; round < scope.rounds(5, 2); round++) {
+    const server = await connect(sandboxServer, home);
+    try {
+      await server.page();
+      await pause(1000);
+      samples.push(await viaServer(server, round));
+    } finally {
+      await server.close();
+    }
+  }
+  return samples;
 }
 
 const program = `console.log(JSON.stringify((${slugFunction})(JSON.parse(process.argv[1]))))`;

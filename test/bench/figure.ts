@@ -25,7 +25,8 @@ export function figure(made: Omit<Figure, 'ok'>): Figure {
   const { value, bar } = made;
   const measured = value === undefined ? undefined : round(value);
   const ok = measured === undefined || bar === undefined ? undefined : measured <= bar;
-  return { ...made, value: measured, ok };
+  const { details, ...rest } = made;
+  return { ...rest, value: measured, ok, details };
 }
 
 /** A sample's middle and how far it spreads: a median without it says nothing on a busy machine. */

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, publish, sandboxServer, type Connected } from './client.ts';
-import { figure, median, spread, type Figure, type Scope } from './figure.ts';
+import { figure, median, round, spread, type Figure, type Scope } from './figure.ts';
 import { slugify } from './samples.ts';
 
 /** Published in one process, heard of by a client of another. */
@@ -17,8 +17,8 @@ export async function publishing(scope: Scope): Promise<Figure[]> {
     const acknowledged: number[] = [];
     const afterwards: number[] = [];
     let told = 0;
-    for (let round = 0; round < scope.rounds(40, 10); round++) {
-      const [version = '', description = ''] = versions[round % 2] ?? [];
+    for (let i = 0; i < scope.rounds(40, 10); i++) {
+      const [version = '', description = ''] = versions[i % 2] ?? [];
       // What the last publish caused must be over, so that nothing of it is taken for the next.
       await pause(150);
       const before = editor.changes.length;
@@ -44,7 +44,7 @@ export async function publishing(scope: Scope): Promise<Figure[]> {
           'from the call': spread(seen),
           'the publish itself, answered': spread(acknowledged),
           'from that answer (below zero: heard before it)': spread(afterwards),
-          'list_changed a publish': told / seen.length,
+          'list_changed a publish': round(told / seen.length),
         },
       }),
     ];

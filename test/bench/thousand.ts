@@ -1,5 +1,5 @@
 import { connect, sandboxServer, type Connected } from './client.ts';
-import { figure, median, spread, type Figure, type Scope } from './figure.ts';
+import { figure, median, round, spread, type Figure, type Scope } from './figure.ts';
 import { cpuOfTree, hasProc, rssMb } from './process.ts';
 import { slugify } from './samples.ts';
 import { nameOf, stock } from './shelf.ts';
@@ -16,7 +16,7 @@ export async function thousand(scope: Scope): Promise<Figure[]> {
   const stocked = Math.round(performance.now() - begun);
   const few: Start[] = [];
   const many: Start[] = [];
-  for (let round = 0; round < scope.rounds(10, 3); round++) {
+  for (let i = 0; i < scope.rounds(10, 3); i++) {
     few.push(await start(homes.few));
     many.push(await start(homes.many));
   }
@@ -33,7 +33,7 @@ export async function thousand(scope: Scope): Promise<Figure[]> {
         [`${MANY} tools, ms`]: spread(of(many, 'wall')),
         [`${FEW} tools, ms`]: spread(of(few, 'wall')),
         ...(hasProc && {
-          'in CPU-ms, x': median(of(many, 'cpu')) / median(of(few, 'cpu')),
+          'in CPU-ms, x': round(median(of(many, 'cpu')) / median(of(few, 'cpu'))),
           [`${MANY} tools, CPU-ms`]: spread(of(many, 'cpu')),
           [`${FEW} tools, CPU-ms`]: spread(of(few, 'cpu')),
           [`${MANY} tools, RSS MB`]: spread(of(many, 'rss')),
