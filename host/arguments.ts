@@ -102,8 +102,7 @@ function faults(schema: JsonObject, value: JsonObject): string[] {
   }
 }
 
-/** A schema without what a grammar or a careful reader cannot take: regular expressions. */
-export function plainSchema(schema: JsonObject): JsonObject {
+function plainSchema(schema: JsonObject): JsonObject {
   const text = JSON.stringify(schema, (key, value: unknown) => {
     if ((key === 'pattern' || key === 'format') && typeof value === 'string') return undefined;
     return key === 'patternProperties' ? undefined : value;

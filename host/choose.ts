@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { complete, type ChatMessage, type ChatRequest, type Model, type ToolCall } from '../kit/model.ts';
 import type { JsonObject } from '../kit/tool.ts';
-import { plainSchema } from './arguments.ts';
 import type { HostTool } from './connections.ts';
 import { offered } from './shown.ts';
 
+/** Of one constrained answer: code is the longest argument there is. */
+const MOST_TOKENS = 4096;
 /** The choice that ends the turn. */
 const ANSWER = 'answer';
 
@@ -41,12 +42,7 @@ export async function choose(scope: ChooseScope, tools: HostTool[]): Promise<Too
   const tool = tools.find((one) => one.name === chosen['tool']);
   if (!tool) return undefined;
   const content = `Fill in the arguments of ${tool.name}: ${tool.description}`;
-  const args = await constrained(
-    scope,
-    [{ role: 'user', content }],
-    plainSchema(offered(tool).parameters),
-    [],
-  );
+  const args = await constrained(scope, [{ role: 'user', content }], offered(tool).parameters, []);
   return { name: tool.name, arguments: args };
 }
 
@@ -78,7 +74,7 @@ async function constrained(
     messages: [systemText(scope.system, tools), ...asText(scope.messages), ...question],
     format,
     think: false,
-    options: { temperature: 0 },
+    options: { temperature: 0, num_predict: MOST_TOKENS },
   };
   const { text } = await complete(scope.model, request, scope.signal);
   return z.record(z.string(), z.unknown()).catch({}).parse(jsonOrNothing(text));

@@ -19,11 +19,16 @@ const LABEL = [
 /** Nobody is asked during it, and these would ask. */
 const ALLOWED = ['sandbox_publish_tool', 'sandbox_rollback_tool'];
 
-const NEXT = [
-  ['ollama pull qwen3:4b && npx kuznia', 'the same with a real model'],
-  ['npx kuznia doctor', 'what is there, what is missing, how to get it'],
-  [`npx kuznia call sandbox_run_code '{"code": "2 ** 64"}'`, 'a tool without a model'],
-] as const;
+/** What to type next, in the way that this was started. */
+function next(env: Io['env']): [string, string][] {
+  const { npm_lifecycle_event: event } = env;
+  const kuznia = event === 'start' ? 'npm start --' : event === 'npx' ? 'npx kuznia' : 'kuznia';
+  return [
+    [`ollama pull qwen3:4b && ${kuznia.replace(' --', '')}`, 'the same with a real model'],
+    [`${kuznia} doctor`, 'what is there, what is missing, how to get it'],
+    [`${kuznia} call sandbox_run_code '{"code": "2 ** 64"}'`, 'a tool without a model'],
+  ];
+}
 
 const nobody = () => Promise.resolve('no' as const);
 
@@ -79,6 +84,6 @@ export async function demonstrate(io: Io, why: string): Promise<number> {
   io.out(
     `\n${dim('End of the demonstration; publishing was allowed in it, else you are asked.')} Try next:\n`,
   );
-  for (const [line, says] of NEXT) io.out(`  ${bold(line)}\n      ${dim(says)}\n`);
+  for (const [line, says] of next(io.env)) io.out(`  ${bold(line)}\n      ${dim(says)}\n`);
   return EXIT.done;
 }

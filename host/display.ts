@@ -165,7 +165,8 @@ export class TurnDisplay {
     const room = this.#io.columns() - 9 - time.length;
     const [call, outcome] = [`${tool} ${args}`.trim(), clean(result)];
     const over = displayWidth(call) + displayWidth(outcome) > room;
-    const forOutcome = over ? Math.max(24, room - displayWidth(call)) : room;
+    // An error has to be read; of a result, a glimpse does.
+    const forOutcome = over ? Math.max(ok ? 24 : 40, room - displayWidth(call)) : room;
     const tail = fit(outcome, forOutcome);
     const head = fit(call, room - displayWidth(tail));
     const mark = ok ? this.#paint.green('✓') : this.#paint.red('✗');

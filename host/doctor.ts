@@ -33,7 +33,8 @@ interface Check {
 }
 
 const DEADLINE_MS = 15_000;
-const MODEL_HINT = 'Get one, for example `ollama pull qwen3:4b`; for forging `ollama pull qwen2.5-coder:7b`.';
+const MODEL_HINT =
+  'A model to talk with: `ollama pull qwen3:4b`; to forge with: `ollama pull qwen2.5-coder:7b`.';
 
 export const command: Command = {
   help,
@@ -121,7 +122,7 @@ async function sandbox(): Promise<Check[]> {
         'The message says what to do; nothing in it is repaired silently.',
         async () => {
           const { tools, total } = listed.parse(value(await open.call('sandbox_list_tools', {}, { signal })));
-          return `${total} forged tools, ${tools.filter((tool) => tool.live !== undefined).length} live`;
+          return `forged tools: ${total}, live: ${tools.filter((tool) => tool.live !== undefined).length}`;
         },
       ),
       await attempt(

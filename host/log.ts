@@ -100,9 +100,9 @@ function line({ at, name, outcome, ms, server, client, detail }: KeptEntry, io: 
   const took = ms === undefined ? '' : duration(ms);
   // The Swedish form is ISO 8601 without the T.
   const head = new Date(at).toLocaleString('sv-SE');
-  const rest = fit(clean([who, detail].filter(Boolean).join(' · ')), Math.max(10, io.columns() - 72));
+  const rest = fit(clean([who, detail].filter(Boolean).join(' · ')), Math.max(10, io.columns() - 64));
   return (
-    `${dim(head)} ${colour(outcome.padEnd(9))} ${fit(name, 30).padEnd(30)} ${took.padStart(8)} ${dim(rest)}`.trimEnd() +
+    `${dim(head)} ${colour(outcome.padEnd(9))} ${fit(name, 22).padEnd(22)} ${took.padStart(8)} ${dim(rest)}`.trimEnd() +
     '\n'
   );
 }

@@ -45,6 +45,8 @@ const SYSTEM = [
 
 const WRAP_UP = 'Call no more tools. Answer now from the results above, and say what is still missing.';
 const MAX_ROUNDS = 12;
+/** A small model that begins to repeat itself would never end. */
+const MOST_TOKENS = 4096;
 /** A model that asks for the same thing again has stopped listening. */
 const MAX_SAME = 3;
 
@@ -148,6 +150,7 @@ async function* speak(
     model: info.name,
     messages: [systemText(SYSTEM, []), ...messages],
     ...(tools.length > 0 && { tools: tools.map(offered) }),
+    options: { num_predict: info.capabilities.includes('thinking') ? 4 * MOST_TOKENS : MOST_TOKENS },
   };
   for await (const event of model.chat(request, signal)) {
     if (event.type === 'tool_call')

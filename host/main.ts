@@ -51,7 +51,7 @@ async function main(argv: string[]): Promise<number | undefined> {
     return await command.run(args, io);
   } catch (error) {
     const code = exitCode(error);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = code === 130 ? 'stopped' : error instanceof Error ? error.message : String(error);
     if (argv.includes('--json')) io.out(`${JSON.stringify({ error: { code, message } })}\n`);
     io.err(`kuznia: ${message}\n`);
     return code;

@@ -35,6 +35,13 @@ export async function pickModel(
 
 /** A model in a few words. */
 export function described({ name, parameters, capabilities }: ModelInfo): string {
-  const ways = capabilities.includes('tools') ? 'calls tools' : 'driven by constrained answers';
-  return `${name} (${[parameters, ways].filter(Boolean).join(', ')})`;
+  const ways = ['tools', 'completion', 'embedding'] as const;
+  const way = ways.find((one) => capabilities.includes(one)) ?? 'embedding';
+  return `${name} (${[parameters, SAYS[way]].filter(Boolean).join(', ')})`;
 }
+
+const SAYS = {
+  tools: 'calls tools',
+  completion: 'driven by constrained answers',
+  embedding: 'embeddings only',
+};

@@ -4,6 +4,10 @@ import { Writable } from 'node:stream';
 /** Lines that arrive together were pasted together. */
 const PASTE_MS = 25;
 
+/** A terminal, or a pipe, as far as this needs it. */
+type Input = NodeJS.ReadableStream & { isTTY?: boolean };
+type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+
 /** Reads what a person types. What is typed while nobody asks is kept for the next question, and not echoed. */
 export class Prompt {
   readonly #lines: Interface;
@@ -13,10 +17,10 @@ export class Prompt {
   #ended = false;
   #wake: () => void = () => {};
   /** Ctrl-C. On a terminal it comes as a key, since the keys are read one by one. */
-  onInterrupt: () => void = () => {};
+  onInterrupt: () => void = () => this.close();
 
-  constructor(input: NodeJS.ReadStream, output: NodeJS.WriteStream) {
-    this.#terminal = input.isTTY && output.isTTY;
+  constructor(input: Input, output: Output) {
+    this.#terminal = input.isTTY === true && output.isTTY === true;
     const echo = new Writable({
       write: (chunk: Buffer, _encoding, done) => {
         if (!this.#muted) output.write(chunk);

@@ -35,11 +35,10 @@ export const command: Command = {
       throw new UsageError('kuznia run needs a task in quotes: kuznia run "What day was 1 January 2000?"');
     }
     const stop = new AbortController();
-    const interrupt = () => stop.abort();
-    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
     const session = await openSession({ model: values.model, signal: stop.signal });
     try {
-      return await one(task, { session, io, signal: stop.signal, allowed: values.allow, json: values.json });
+      return await one(task, { session, io, stop, allowed: values.allow, json: values.json });
     } finally {
       await session.close();
     }
@@ -49,16 +48,23 @@ export const command: Command = {
 interface Task {
   session: Session;
   io: Io;
-  signal: AbortSignal;
+  stop: AbortController;
   allowed: string[];
   json: boolean;
 }
 
-async function one(task: string, { session, io, signal, allowed, json }: Task): Promise<number> {
+async function one(task: string, { session, io, stop, allowed, json }: Task): Promise<number> {
+  const { signal } = stop;
   const started = performance.now();
   const talks = io.interactive && !json;
   const display = new TurnDisplay(io, { answers: talks, calls: !json });
   const prompt = talks ? new Prompt(process.stdin, process.stdout) : undefined;
+  if (prompt) {
+    prompt.onInterrupt = () => {
+      stop.abort();
+      prompt.close();
+    };
+  }
   const { model, info, connections } = session;
   let pending: Approval | undefined;
   const approve = prompt

@@ -193,7 +193,7 @@ function contextFor(
   info: ModelInfo,
   contexts: Map<string, number>,
 ): number {
-  const wanted = measured + (request.options?.num_predict ?? ANSWER_TOKENS);
+  const wanted = measured + Math.min(request.options?.num_predict ?? ANSWER_TOKENS, ANSWER_TOKENS);
   const size = CONTEXTS.find((context) => context >= wanted) ?? info.contextLength;
   const context = Math.min(info.contextLength, Math.max(size, contexts.get(request.model) ?? 0));
   contexts.set(request.model, context);
@@ -208,7 +208,7 @@ function wireRequest(request: ChatRequest, info: ModelInfo, context: number) {
     ...(request.tools?.length && {
       tools: request.tools.map((tool) => ({ type: 'function', function: { ...tool } })),
     }),
-    ...(request.format && { format: request.format }),
+    ...(request.format && { format: grammarSchema(request.format) }),
     // Asking a model that cannot think for thinking is an error 400.
     ...(request.think !== undefined && info.capabilities.includes('thinking') && { think: request.think }),
     ...(request.keep_alive && { keep_alive: request.keep_alive }),
@@ -223,4 +223,22 @@ function wireMessage({ tool_calls, ...message }: ChatMessage) {
       return { ...(id && { id }), function: { name, arguments: args } };
     }),
   };
+}
+
+const BOUNDS = ['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'];
+const MAX_REPEATED = 500;
+
+/**
+ * A schema as a grammar can be made of it. llama.cpp refuses repetitions past 2,000 (`MAX_REPETITION_THRESHOLD`), upon
+ * which Ollama 0.24 loses the model's process, and patterns that are not anchored. Whoever asks checks the answer anyway.
+ */
+function grammarSchema(schema: JsonObject): JsonObject {
+  return z.record(z.string(), z.unknown()).parse(
+    JSON.parse(
+      JSON.stringify(schema, (key, value: unknown) => {
+        const tooMany = BOUNDS.includes(key) && typeof value === 'number' && value > MAX_REPEATED;
+        return tooMany || (key === 'pattern' && typeof value === 'string') ? undefined : value;
+      }),
+    ),
+  );
 }

@@ -1,5 +1,5 @@
 import {
-  Server,
+  McpServer,
   ProtocolError,
   ProtocolErrorCode,
   inputRequired,
@@ -9,12 +9,14 @@ import {
   type InputRequiredResult,
   type ListToolsRequest,
   type McpServerFactory,
+  type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Caller, Listing, Mounted } from './mount.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
+import type { JsonObject } from './tool.ts';
 import { version } from './version.ts';
 
 /** Tools on one page of `tools/list`; clients of the first SDK read only the first page. */
@@ -38,13 +40,15 @@ export interface Serving {
 export function serverFactory(serving: Serving): McpServerFactory {
   const offered = capabilities(serving.mounted);
   return ({ requestInfo }) => {
-    const server = new Server(
+    const built = new HeaderCheckingServer(
+      serving.mounted,
       { name: serving.name, title: 'Kuźnia', version },
       {
         capabilities: offered,
         instructions: serving.mounted.map((one) => one.instructions).join('\n'),
       },
     );
+    const { server } = built;
     const own = handlers(server, serving);
     server.setRequestHandler('tools/list', own.listTools);
     server.setRequestHandler('tools/call', own.callTool);
@@ -61,8 +65,30 @@ export function serverFactory(serving: Serving): McpServerFactory {
     // An instance for one HTTP request is told by nobody: `subscriptions/listen` is served beside it.
     if (!requestInfo) followChanges(server, serving.mounted);
     serving.extend?.(server, own);
-    return server;
+    return built;
   };
+}
+
+/**
+ * A tool's schema may have arguments repeated in headers (`x-mcp-header`), and then "servers MUST validate" them
+ * (MCP 2026-07-28, tools). The SDK does so before the handler, by the schema that it gets here.
+ */
+class HeaderCheckingServer extends McpServer {
+  readonly #mounted: Mounted[];
+
+  constructor(mounted: Mounted[], ...rest: ConstructorParameters<typeof McpServer>) {
+    super(...rest);
+    this.#mounted = mounted;
+  }
+
+  override toolInputSchemaJson(name: string): JsonObject | undefined {
+    for (const one of this.#mounted) {
+      const listed =
+        one.fixed.find((tool) => tool.name === name) ?? one.forged().find((tool) => tool.name === name);
+      if (listed) return listed.inputSchema;
+    }
+    return undefined;
+  }
 }
 
 const handlers = (server: Server, serving: Serving) => ({

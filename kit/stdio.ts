@@ -86,9 +86,7 @@ export class LineTransport implements Transport {
 
   #take(piece: Buffer): void {
     if (!this.#refused && this.#length + piece.length > MAX_MESSAGE_BYTES) {
-      const head = Buffer.concat([...this.#parts, piece])
-        .subarray(0, KEPT_BYTES)
-        .toString('latin1');
+      const head = Buffer.concat([...this.#parts, piece], KEPT_BYTES).toString('latin1');
       this.#refused = { head, tail: '' };
       this.#parts = [];
       this.#length = 0;

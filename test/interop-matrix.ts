@@ -18,8 +18,8 @@ export interface Things {
   before?: Call[];
   value: Call & { is: Record<string, unknown> };
   error: Call & { says: RegExp };
-  /** Sends at least two steps. */
-  progress?: Call;
+  /** Sends at least two steps; when `steps` is given, these. */
+  progress?: Call & { steps?: number[] };
   /** Runs for long; ended by the client. Then `seen` tells that the server noticed. */
   cancel: Call & { seen?: Call & { is: Record<string, unknown> } };
   accept?: Call & { asks: RegExp; is: Record<string, unknown> };
@@ -201,6 +201,7 @@ function check(observed: Observed, things: Things): void {
   if (progress) {
     const steps = observed.progress ?? [];
     assert.ok(steps.length >= 2, `${steps.length} steps`);
+    assert.deepEqual(steps, progress.steps ?? steps);
     assert.ok(
       steps.every((step, i) => step > (steps[i - 1] ?? -1)),
       `increasing: ${steps.join(' ')}`,

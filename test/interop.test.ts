@@ -16,7 +16,7 @@ interop(
       input: { how: 'told' },
       says: /^You asked for it\. Ask for something else\.$/,
     },
-    progress: { tool: 'every_count', input: { to: 3, ms: 5 } },
+    progress: { tool: 'every_count', input: { to: 3, ms: 0 }, steps: [1, 2, 3] },
     cancel: {
       tool: 'every_count',
       input: { to: 1_000, ms: 20 },

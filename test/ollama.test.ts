@@ -145,6 +145,27 @@ test('thinking is asked only of a model that can', async (t) => {
   );
 });
 
+test('a schema goes to the grammar without what it cannot take', async (t) => {
+  const { double, model } = await start(t, () => ({ content: '{}' }));
+  const format = {
+    type: 'object',
+    properties: {
+      code: { type: 'string', maxLength: 200_000, pattern: 'x+' },
+      short: { type: 'array', maxItems: 6, items: { type: 'string', maxLength: 80 } },
+      pattern: { type: 'string' },
+    },
+  };
+  await complete(model, ask('x', { format }), never);
+  assert.deepEqual(double.chats[0]?.format, {
+    type: 'object',
+    properties: {
+      code: { type: 'string' },
+      short: { type: 'array', maxItems: 6, items: { type: 'string', maxLength: 80 } },
+      pattern: { type: 'string' },
+    },
+  });
+});
+
 test('list, show, embed and version', async (t) => {
   const { model } = await start(t, () => ({}), {
     models: [

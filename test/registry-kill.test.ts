@@ -94,7 +94,7 @@ test(`killed at ${rounds} random moments, the registry opens with the old or the
   assert.equal(git(home, 'status', '--short'), '');
 });
 
-test('eight processes that save, test and publish at once lose nothing', { timeout: 120_000 }, async (t) => {
+test('eight processes that save, test and publish at once lose nothing', { timeout: 240_000 }, async (t) => {
   const count = real ? 25 : 4;
   const worker = await bundledWorker(t);
   const home = tempHome(t);

@@ -217,10 +217,15 @@ test('a verdict that somebody wrote is none, and an approval is for the content 
   );
   git(home, 'commit', '-am', 'other code in the same version');
   const third = await opened(home);
+  await assert.rejects(third.publish('slugify'), /is refused: its tag slugify\/v1\.0\.0 was moved/);
+  writeFileSync(join(home, 'registry', 'tools', 'slugify', 'tool.js'), 'export default () => 2;\n');
+  git(home, 'commit', '-am', 'and in the other place');
+  git(home, 'tag', '-f', 'slugify/v1.0.0', 'main');
   await assert.rejects(
     third.publish('slugify'),
-    /is refused: its tag slugify\/v1\.0\.0 was moved|what was approved is/,
+    /is refused: what was approved is sha256:\w+… at [0-9a-f]{10}, what is there/,
   );
+  assert.deepEqual(third.live(), []);
 });
 
 test('a replace ref does not put other code under an approved id', async (t) => {

@@ -7,66 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ToolError } from '../kit/tool.ts';
 import { openRegistry } from '../servers/sandbox/registry.ts';
 import { Signer } from '../servers/sandbox/signing.ts';
-import { bumpBetween, byVersion, raised } from '../servers/sandbox/version.ts';
-import { answering, git, judged, opened, published, seeded, tempHome } from './registry-kit.ts';
-
-const title = { type: 'string' };
-const contract = (input: object, output?: object) => ({
-  input_schema: { type: 'object', ...input },
-  ...(output && { output_schema: { type: 'object', ...output } }),
-});
-
-test('a version raises the number that its change deserves', () => {
-  const base = contract({ properties: { title }, required: ['title'] });
-  const raisedBy = (input: object, output?: object) => bumpBetween(base, contract(input, output));
-  const same = { properties: { title }, required: ['title'] };
-  assert.equal(raisedBy(same), 'patch');
-  assert.equal(
-    raisedBy({ ...same, properties: { title: { ...title, description: 'what it is called' } } }),
-    'patch',
-  );
-  assert.equal(
-    raisedBy({ ...same, properties: { title, max: { type: 'number' } } }),
-    'minor',
-    'a new optional input',
-  );
-  assert.equal(raisedBy({ properties: { title } }), 'minor', 'an input that is no longer required');
-  assert.equal(raisedBy({ ...same, properties: { title: { type: ['string', 'null'] } } }), 'minor');
-  assert.equal(
-    raisedBy({ properties: { title, max: title }, required: ['title', 'max'] }),
-    'major',
-    'a new required one',
-  );
-  assert.equal(raisedBy({ properties: { name: title }, required: ['name'] }), 'major', 'renamed');
-  assert.equal(raisedBy({ ...same, properties: { title: { ...title, maxLength: 5 } } }), 'major', 'narrower');
-  assert.equal(raisedBy({ ...same, additionalProperties: false }), 'major', 'closed');
-  assert.equal(
-    raisedBy({ ...same, properties: { title: { ...title, pattern: '^a' } } }),
-    'major',
-    'cannot tell',
-  );
-  assert.equal(raisedBy(same, { properties: { slug: title } }), 'major', 'another output');
-  const slug = { properties: { slug: title }, required: ['slug'] };
-  const was = contract(same, slug);
-  const also = { properties: { slug: title, length: { type: 'integer' } }, required: ['slug', 'length'] };
-  assert.equal(bumpBetween(was, contract(same, also)), 'patch', 'an output that says more');
-  assert.equal(
-    bumpBetween(was, contract(same, { properties: { slug: title } })),
-    'major',
-    'it may be missing now',
-  );
-  const kinds = (values: string[]) => contract({ properties: { kind: { enum: values } } });
-  assert.equal(bumpBetween(kinds(['a']), kinds(['a', 'b'])), 'minor');
-  assert.equal(bumpBetween(kinds(['a', 'b']), kinds(['a'])), 'major');
-  const items = (type: string) => contract({ properties: { list: { type: 'array', items: { type } } } });
-  assert.equal(bumpBetween(items('integer'), items('number')), 'minor');
-  assert.equal(bumpBetween(items('number'), items('integer')), 'major');
-  assert.deepEqual(['1.10.0', '1.9.1', '1.9.0'].toSorted(byVersion), ['1.9.0', '1.9.1', '1.10.0']);
-  assert.deepEqual(
-    [raised('1.2.3', 'major'), raised('1.2.3', 'minor'), raised('1.2.3', 'patch')],
-    ['2.0.0', '1.3.0', '1.2.4'],
-  );
-});
+import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
 
 test('opening writes nothing, and a registry that is not there is empty', async (t) => {
   const home = tempHome(t);
@@ -256,45 +197,6 @@ test('a publish is seen at once by whoever else has the registry open, packed re
   await writer.save(answering('other', 1));
   await pause(100);
   assert.equal(reader.live(), before, 'a draft changes nothing in production');
-});
-
-test('a thousand published tools open about as fast as ten', async (t) => {
-  const homes = { few: tempHome(t), many: tempHome(t) };
-  await seeded(homes.few, 10);
-  await seeded(homes.many, 1000);
-  const opening = async (home: string) => {
-    const [started, before] = [performance.now(), process.cpuUsage()];
-    const registry = await openRegistry(home);
-    const [ms, used] = [performance.now() - started, process.cpuUsage(before)];
-    const { code } = await registry.program('seed_0007');
-    assert.equal(code, 'export default () => 7;\n');
-    await registry.close();
-    return { ms, cpu: (used.user + used.system) / 1000, live: registry.live().length };
-  };
-  const times = { few: [0], many: [0], fewCpu: [0], manyCpu: [0] };
-  for (let i = 0; i < 7; i++) {
-    const [few, many] = [await opening(homes.few), await opening(homes.many)];
-    assert.deepEqual([few.live, many.live], [10, 1000]);
-    times.few.push(few.ms);
-    times.many.push(many.ms);
-    times.fewCpu.push(few.cpu);
-    times.manyCpu.push(many.cpu);
-  }
-  const middle = (list: number[]) => list.toSorted((a, b) => a - b)[4] ?? 0;
-  t.diagnostic(
-    `open: ${middle(times.few).toFixed(1)} ms with 10 tools, ${middle(times.many).toFixed(1)} ms with 1,000`,
-  );
-  const added = middle(times.manyCpu) - middle(times.fewCpu);
-  t.diagnostic(`1,000 tools add ${added.toFixed(1)} ms of CPU`);
-  // A server needs some 250 ms of it to start (DESIGN section 9): what 1,000 tools add must be lost in that.
-  assert.ok(added < 60, `1,000 tools add ${added} ms of CPU`);
-  const registry = await opened(homes.many);
-  const started = performance.now();
-  assert.equal((await registry.list()).length, 1001);
-  t.diagnostic(`first list of 1,001 tools: ${(performance.now() - started).toFixed(0)} ms`);
-  const again = performance.now();
-  await registry.list();
-  t.diagnostic(`list again: ${(performance.now() - again).toFixed(1)} ms`);
 });
 
 test('processes that need a key at the same moment agree on one', async (t) => {

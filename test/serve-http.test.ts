@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from './clients.ts';
 import { every } from './fixtures/every.ts';
-import { Message, envelope, hello, parsed, serveHere, start, until } from './support.ts';
+import { MODERN, Message, envelope, hello, parsed, serveHere, start, until } from './support.ts';
 
 const timeout = 60_000;
 const json = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
@@ -192,8 +192,8 @@ test('HTTP: connections are bound', { timeout }, async (t) => {
 
 /** Requests of 2026-07-28 need no session: each says who it is. */
 function modern(url: string, id: string | number, method: string, params: object = {}, signal?: AbortSignal) {
-  const name = 'name' in params && typeof params.name === 'string' ? { 'mcp-name': params.name } : {};
-  const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, ...name };
+  const headers: Record<string, string> = { 'mcp-protocol-version': MODERN, 'mcp-method': method };
+  if ('name' in params) headers['mcp-name'] = String(params.name);
   return post(url, { jsonrpc: '2.0', id, method, params: { ...params, _meta: envelope() } }, headers, signal);
 }
 
@@ -234,7 +234,7 @@ test(
     await two?.call('every_retire', { name: 'new' });
     for (const client of clients) await until('list_changed', () => client.changes() >= 2);
     assert.match(
-      String(await two?.call('forged_new', { text: 'x' }).catch(String)),
+      (await two?.call('forged_new', { text: 'x' }).then(({ text }) => text, String)) ?? '',
       /There is no tool `forged_new`/,
     );
     for (let i = 0; i < 5; i++) (await connect(t, 'v2 pinned', { http: url })).close().catch(() => {});

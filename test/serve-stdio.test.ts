@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { Message, envelope, hello, parsed, rssMb, start, startSession, type Process } from './support.ts';
+import { Message, envelope, parsed, rssMb, start, startSession, type Process } from './support.ts';
 
 const timeout = 60_000;
 const Result = z.looseObject({
@@ -311,8 +311,11 @@ test('stdio: SIGTERM lets a call finish and its whole answer leave', { timeout }
     method: 'tools/call',
     params: { name: 'every_say', arguments: { text: 'z', times: 900_000 } },
   });
-  await sleep(30);
+  const read = large.pauseOutput();
+  await sleep(50);
   large.kill('SIGTERM');
+  await sleep(200);
+  read();
   assert.equal(told(await large.answer(1)).text.length, 900_011);
   assert.equal(await large.exited, 0);
   assertProtocolOnly(one);

@@ -80,6 +80,8 @@ export interface Process {
   answer: (id: string | number | null) => Promise<Message>;
   stderr: () => string;
   endInput: () => void;
+  /** Stops reading stdout, so that the pipe fills; gives how to go on. */
+  pauseOutput: () => () => void;
   /** Nobody reads its stdout any more. */
   closeOutput: () => void;
   kill: (signal: NodeJS.Signals) => void;
@@ -98,7 +100,7 @@ export function start(
   const lines: string[] = [];
   const unread: Message[] = [];
   let stderr = '';
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  const reader = createInterface({ input: child.stdout }).on('line', (line) => {
     lines.push(line);
     const message = Message.safeParse(parsed(line)).data;
     if (message) unread.push(message);
@@ -134,6 +136,10 @@ export function start(
     answer: (id) => next(`answer ${id}`, (one) => one.id === id && one.method === undefined),
     stderr: () => stderr,
     endInput: () => child.stdin.end(),
+    pauseOutput() {
+      reader.pause();
+      return () => void reader.resume();
+    },
     closeOutput: () => child.stdout.destroy(),
     kill: (signal) => child.kill(signal),
   };

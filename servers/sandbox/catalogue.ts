@@ -83,9 +83,9 @@ export async function lastGood(from: Snapshot, source: Source): Promise<Catalogu
   return undefined;
 }
 
-/** Names the content of both files: the same ids, the same catalogue. */
-export function idsOf(snapshot: Snapshot): string {
-  return `${snapshot.root.get('catalogue.json')?.id ?? ''} ${snapshot.root.get('catalogue.sig')?.id ?? ''}`;
+/** Names the content of the catalogue's files and the format: the same ids, nothing new. */
+export function idsOf({ root }: Pick<Snapshot, 'root'>): string {
+  return ['catalogue.json', 'catalogue.sig', 'format.json'].map((file) => root.get(file)?.id ?? '').join(' ');
 }
 
 const SHOWN = 6;

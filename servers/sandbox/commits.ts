@@ -15,6 +15,8 @@ export class Moved extends Error {
   override name = 'Moved';
 }
 
+/** How git says that a branch is not where it was: not an ancestor, elsewhere, there by now, gone by now. */
+const LOST = /Not updating refs|but expected|reference already exists|unable to resolve reference/;
 const DEADLINE_MS = 30_000;
 /** A ref is locked for some milliseconds; what is older was left behind by a git that was killed. */
 const STALE_LOCK_MS = 3000;
@@ -46,7 +48,7 @@ export async function commit(
     });
     return stdout.trim();
   } catch (error) {
-    if (error instanceof CommandError && /Not updating refs|but expected/.test(error.stderr)) {
+    if (error instanceof CommandError && LOST.test(error.stderr)) {
       throw new Moved('main was moved by another process', { cause: error });
     }
     if (await freed(place, error)) throw new Moved('a stale lock of git was removed', { cause: error });
@@ -141,9 +143,9 @@ const LOOSE_PER_FOLDER = 24;
  * Packs what is loose when much of it has gathered. Ids are evenly spread, so that one of the 256 folders tells of
  * all of them. Only what is in a pack is removed, so readers and writers at the same time are not disturbed.
  */
-export async function tidy(place: Place): Promise<boolean> {
+export async function tidy(place: Place, loosePerFolder = LOOSE_PER_FOLDER): Promise<boolean> {
   const sample = await readdir(join(place.git, 'objects', '17')).catch(() => []);
-  if (sample.length < LOOSE_PER_FOLDER) return false;
+  if (sample.length < loosePerFolder) return false;
   await command('git', ['repack', '--geometric=2', '-d', '-l', '-q'], {
     env: place.env,
     deadlineMs: 120_000,

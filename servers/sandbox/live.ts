@@ -43,6 +43,18 @@ export class Live {
     return this.#refused;
   }
 
+  /**
+   * Takes in what main says now. Most commits (drafts, verdicts) leave the catalogue as it is, and every process is
+   * woken by each: that is seen from the root of main's tree alone.
+   */
+  async look(): Promise<void> {
+    if (this.#seen !== undefined) {
+      const root = await this.#source.objects.tree('refs/heads/main^{tree}');
+      if (root && idsOf({ root }) === this.#seen) return;
+    }
+    await this.refresh();
+  }
+
   /** Main as it is now, its catalogue taken in. One after the other, so that an older main never follows a newer one. */
   refresh(): Promise<Snapshot | undefined> {
     const turn = this.#last.then(() => this.#refresh());

@@ -16,7 +16,7 @@ const STALE_MS = 60_000;
 const LOOK_EVERY = 8;
 
 /** A held lock. */
-export interface Lock {
+interface Lock {
   /** The former holder died holding it: what it left behind may need mending. */
   tookOver: boolean;
   release(): Promise<void>;

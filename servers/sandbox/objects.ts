@@ -5,7 +5,7 @@ import { ToolError } from '../../kit/tool.ts';
 import type { Place } from './repository.ts';
 
 /** An object out of git's store. */
-export interface GitObject {
+interface GitObject {
   id: string;
   type: string;
   data: Buffer;

@@ -43,7 +43,7 @@ export interface ToolFiles {
 }
 
 /** What the gates found, bound to the content they looked at. */
-export const verdictRecord = z.object({
+const verdictRecord = z.object({
   digest,
   passed: z.boolean(),
   /** Who has to approve it once it passed: the policy did already, or a person must. */
@@ -84,7 +84,7 @@ export type StoredVerdict = z.output<typeof storedVerdict>;
 export const MAX_PREVIOUS = 20;
 
 /** One line of `catalogue.json`: all that is needed to list a tool and to know its code when it is read. */
-export const catalogueLine = z.object({
+const catalogueLine = z.object({
   name: toolName,
   version: toolVersion,
   title: z.string().optional(),

@@ -229,7 +229,7 @@ class GitRegistry implements Registry {
     do {
       this.#again = false;
       try {
-        await this.#live.refresh();
+        await this.#live.look();
         this.#fault = undefined;
       } catch (error) {
         const told = explained(error, this.#source.place.folder);

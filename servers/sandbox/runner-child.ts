@@ -6,6 +6,7 @@
  * costs the next ones nothing. The server admits only so many calls at once, which bounds the threads.
  */
 import { writeFileSync } from 'node:fs';
+import { constants, getPriority, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Engine, type EngineKit } from './runner-engine.ts';
 import {
@@ -19,7 +20,10 @@ import {
 } from './runner-wire.ts';
 
 /** A worker busy for longer than this is not counted on for the next call. */
-const MOMENT_MS = 10;
+const MOMENT_MS = 25;
+
+/** A call that runs for longer than this steps back behind the short ones of all the others. */
+const LONG_MS = 100;
 
 /** A worker that nobody needed for this long goes. */
 const IDLE_MS = 10_000;
@@ -28,7 +32,7 @@ const IDLE_MS = 10_000;
 const LAST_WORDS_MS = 250;
 
 /** Memory for our own side of a worker: texts of inputs and results, validation. The guest's is not in it. */
-const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4, stackSizeMb: 16 };
+const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 16 };
 
 interface Running {
   job: Job;
@@ -40,6 +44,10 @@ interface Running {
 interface Seat {
   worker: Worker;
   stage: Int32Array;
+  /** Its thread's number in the system, 0 while unknown. */
+  thread: number;
+  /** Whether its thread steps back. */
+  behind: boolean;
   state: 'starting' | 'idle' | 'busy' | 'ending';
   running: Running | undefined;
   idleSince: number;
@@ -91,6 +99,7 @@ class Pool {
   /** Starts workers until enough are free of long calls. */
   #fill(): void {
     const now = performance.now();
+    for (const seat of this.#seats) if (seat.running && now - seat.running.since > LONG_MS) stepBack(seat);
     const free = [...this.#seats].filter(
       (seat) => seat.state !== 'ending' && (!seat.running || now - seat.running.since < MOMENT_MS),
     );
@@ -124,7 +133,15 @@ class Pool {
       execArgv: [],
       resourceLimits: LIMITS,
     });
-    const seat: Seat = { worker, stage, state: 'starting', running: undefined, idleSince: 0 };
+    const seat: Seat = {
+      worker,
+      stage,
+      thread: 0,
+      behind: false,
+      state: 'starting',
+      running: undefined,
+      idleSince: 0,
+    };
     this.#seats.add(seat);
     worker.on('message', (message: unknown) => this.#hear(seat, message));
     worker.on('error', (error: unknown) => this.#lost(seat, error));
@@ -138,13 +155,26 @@ class Pool {
     } else if (message.type === 'end') {
       this.#finish(seat, message.reply, message.dropped);
       if (message.retire) void this.#end(seat);
-    } else if (seat.state !== 'ending') {
+    } else if (seat.state !== 'ending' && this.#forward(seat)) {
+      seat.thread = message.thread;
       this.#failures = 0;
       seat.state = 'idle';
       seat.idleSince = performance.now();
       const next = this.#waiting.shift();
       if (next) this.#give(seat, next);
     }
+  }
+
+  /** Gives a worker that stepped back its place again, or another worker the place: only root may raise a priority. */
+  #forward(seat: Seat): boolean {
+    if (!seat.behind) return true;
+    try {
+      setPriority(seat.thread, getPriority());
+      seat.behind = false;
+    } catch {
+      void this.#end(seat);
+    }
+    return !seat.behind;
   }
 
   /** Ends a call: once, whoever comes first. */
@@ -202,6 +232,17 @@ class Pool {
       }
       this.#failures = 0;
     } else this.#fill();
+  }
+}
+
+/** Lowers the priority of a worker's thread, which Linux keeps for each (setpriority(2), "C library/kernel differences"). */
+function stepBack(seat: Seat): void {
+  if (seat.behind || seat.thread === 0) return;
+  try {
+    setPriority(seat.thread, constants.priority.PRIORITY_BELOW_NORMAL);
+    seat.behind = true;
+  } catch {
+    // The system does not let us: then it shares its time out evenly.
   }
 }
 

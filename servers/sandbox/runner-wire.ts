@@ -45,9 +45,9 @@ export interface Reply {
   ms: number;
 }
 
-/** What a worker says: it is ready for a call, a line was printed, the call ended (and whether this worker goes on). */
+/** What a worker says: it is ready for a call (and which thread of the system it is, 0 if that cannot be told), a line was printed, the call ended (and whether this worker goes on). */
 export type FromWorker =
-  | { type: 'ready' }
+  | { type: 'ready'; thread: number }
   | { type: 'line'; line: string }
   | { type: 'end'; reply: Reply; dropped: number; retire: boolean };
 
@@ -123,7 +123,7 @@ export function isFromWorker(value: unknown): value is FromWorker {
   if (value['type'] === 'end') {
     return isReply(value['reply']) && hasNumbers(value, 'dropped') && typeof value['retire'] === 'boolean';
   }
-  return value['type'] === 'ready';
+  return value['type'] === 'ready' && hasNumbers(value, 'thread');
 }
 
 /** Whether the child sent this to the server. */

@@ -2,6 +2,8 @@
  * One worker thread: keeps one fresh engine ready, runs one call in it, throws it away, makes the next.
  * It has no deadline of its own: the child's main thread ends it when one strikes.
  */
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { retiresAfter, runCall, Stop } from './runner-call.ts';
 import { Engine, isEngineKit } from './runner-engine.ts';
@@ -25,6 +27,7 @@ async function serve(): Promise<void> {
   const port = parentPort;
   const say = (message: FromWorker) => port.postMessage(message);
   const mark = (at: Stage) => void Atomics.store(stage, 0, at);
+  const thread = threadNumber();
   let spare = await Engine.open(kit, DEFAULT_MEMORY_BYTES);
 
   const run = async (job: Job): Promise<void> => {
@@ -60,18 +63,27 @@ async function serve(): Promise<void> {
     mark(0);
     if (retire) return;
     if (engine === spare) spare = await Engine.open(kit, DEFAULT_MEMORY_BYTES);
-    say({ type: 'ready' });
+    say({ type: 'ready', thread });
   };
 
   port.on('message', (message: unknown) => {
     if (isJob(message)) void run(message);
   });
-  say({ type: 'ready' });
+  say({ type: 'ready', thread });
 }
 
 function dropped(engine: Engine): number {
   try {
     return engine.call('dropped').toNumber();
+  } catch {
+    return 0;
+  }
+}
+
+/** The number by which the system schedules this thread: proc(5), /proc/thread-self. */
+function threadNumber(): number {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')));
   } catch {
     return 0;
   }

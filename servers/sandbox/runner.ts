@@ -69,7 +69,7 @@ const LONGEST_MS = 3_600_000;
 /** A child process that does not come up within this time counts as failed. */
 const BOOT_MS = 20_000;
 
-/** A call that was running when this many child processes died is given up. */
+/** How often a call is begun: a second child process that dies under it ends it. */
 const ATTEMPTS = 2;
 
 interface Call {
@@ -162,8 +162,7 @@ class QuickjsRunner implements Runner {
     this.#closed = true;
     clearTimeout(this.#boot);
     const child = this.#child;
-    this.#child = undefined;
-    this.#ready = false;
+    [this.#child, this.#ready] = [undefined, false];
     for (const call of [...this.#queue, ...this.#running.values()]) {
       call.settle(failed('error', 'the sandbox was closed', performance.now() - call.since));
     }
@@ -222,10 +221,8 @@ class QuickjsRunner implements Runner {
   /** The child process is gone. Programs are pure: what was running there runs again, once. */
   #replace(why: string): void {
     clearTimeout(this.#boot);
-    const died = !this.#ready;
-    this.#child = undefined;
-    this.#ready = false;
-    this.#failures = died ? this.#failures + 1 : 0;
+    this.#failures = this.#ready ? 0 : this.#failures + 1;
+    [this.#child, this.#ready] = [undefined, false];
     for (const call of [...this.#running.values()].toReversed()) {
       this.#running.delete(call.job.id);
       clearTimeout(call.timer);

@@ -13,7 +13,7 @@ import { ToolError } from '../../kit/tool.ts';
 import { codeOf } from './faults.ts';
 
 /** What a signature is for; part of what is signed, so that one kind never passes for the other. */
-export type Purpose = 'catalogue' | 'verdict';
+type Purpose = 'catalogue' | 'verdict';
 
 /**
  * The registry's Ed25519 key (RFC 8032), kept outside of the registry: `keys/registry.key` in KUZNIA_HOME, 0600. Made

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { ToolError } from '../../kit/tool.ts';
 import type { Objects, TreeEntry } from './objects.ts';
@@ -29,7 +30,7 @@ export interface Content {
 }
 
 /** A verdict whose signature holds, with that signature. */
-export interface SignedVerdict extends StoredVerdict {
+interface SignedVerdict extends StoredVerdict {
   signature: string;
 }
 
@@ -39,6 +40,9 @@ export interface Source {
   objects: Objects;
   signer: Signer;
 }
+
+/** How often a main that seems damaged is looked at again. */
+const ATTEMPTS = 3;
 
 const formatFile = z.object({ format: z.number() });
 
@@ -66,13 +70,18 @@ export class Snapshot {
 
   /** Main as it is now; undefined where nothing was saved yet. */
   static async main(source: Source): Promise<Snapshot | undefined> {
-    const snapshot = await Snapshot.at(source, 'refs/heads/main');
-    if (!snapshot) {
-      await refuseDamaged(source.place);
-      return undefined;
+    for (let attempt = 0; ; attempt++) {
+      const snapshot = await Snapshot.at(source, 'refs/heads/main');
+      if (snapshot) {
+        await refuseForeign(source, snapshot);
+        return snapshot;
+      }
+      const damage = await damageOfMain(source.place);
+      if (damage === undefined) return undefined;
+      // A branch that is just being made looks the same for a moment: git writes its log first.
+      if (attempt === ATTEMPTS) throw new ToolError(damage);
+      await pause(20 * attempt);
     }
-    await refuseForeign(source, snapshot);
-    return snapshot;
   }
 
   /** The registry as of `commit`, an id or a ref. */
@@ -259,19 +268,19 @@ async function refuseForeign(source: Source, snapshot: Snapshot): Promise<void> 
   }
 }
 
-/** No commit at main: fine where there never was one, else the branch is damaged, and git's log knows where it stood. */
-async function refuseDamaged(place: Place): Promise<void> {
+/** No commit at main: fine where there never was one, else it is damaged, and git's log knows where it stood. */
+async function damageOfMain(place: Place): Promise<string | undefined> {
   const ref = await readFile(join(place.git, 'refs', 'heads', 'main'), 'latin1').catch(() => undefined);
   const last = await lastKnown(place);
-  if (ref === undefined && last === undefined) return;
+  if (ref === undefined && last === undefined) return undefined;
   const mend = last
     ? `git -C ${place.folder} update-ref refs/heads/main ${last}`
     : `git -C ${place.folder} fsck`;
-  throw new ToolError(
+  return (
     `The branch main in ${place.folder} is damaged or gone. Nothing was changed; what is in memory stays in use. ` +
-      (ref === undefined
-        ? `Restore it with: ${mend}`
-        : `Delete ${place.git}/refs/heads/main, then restore it with: ${mend}`),
+    (ref === undefined
+      ? `Restore it with: ${mend}`
+      : `Delete ${place.git}/refs/heads/main, then restore it with: ${mend}`)
   );
 }
 

@@ -2,10 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 
 /** How much a version changes for those who call the tool. */
-export type Bump = 'major' | 'minor' | 'patch';
+type Bump = 'major' | 'minor' | 'patch';
 
 /** The part of a tool that callers depend on. */
-export interface Contract {
+interface Contract {
   input_schema: unknown;
   output_schema?: unknown;
 }

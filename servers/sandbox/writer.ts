@@ -23,7 +23,7 @@ export interface Plan<T> {
 }
 
 /** Works out a write. Called again, with main as it is then, when somebody else was first. */
-export type Planner<T> = (main: Snapshot | undefined) => Promise<Plan<T>>;
+type Planner<T> = (main: Snapshot | undefined) => Promise<Plan<T>>;
 
 const DEADLINE_MS = 15_000;
 

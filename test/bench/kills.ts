@@ -7,38 +7,50 @@ import { slugify } from './samples.ts';
 
 const run = promisify(execFile);
 
+const steps = ['save', 'test', 'publish', 'rollback'] as const;
+type Step = (typeof steps)[number];
+
 /** Names that take turns, so that histories grow and new tools come as well. */
 const NAMES = 4;
+/** Rounds in one registry: its beginning is killed too, and git fsck is asked before much lies on a fault. */
+const ROUNDS_A_HOME = 50;
 
-/** What a server acknowledged before it was killed. */
+/** What a server said before it was killed. */
 interface Told {
   name: string;
-  version: string | undefined;
-  live: boolean;
-  writes: number;
+  saved?: { version: string; description: string };
+  /** Tested with success. */
+  passed?: string;
+  /** Versions that may be live: after a step was acknowledged one, while one is under way two. */
+  live: string[];
+  during: Step | 'none';
+  acknowledged: number;
   faults: string[];
 }
 
 /**
- * SIGKILL at a random moment of save, test, publish and rollback. Then the registry must open, hold every step that
- * was acknowledged, let the next writer in, and please git fsck.
+ * SIGKILL at a random moment of save, test, publish and rollback, in turn. Then the registry must open, hold every step
+ * that was acknowledged and none by half, let the next writer in, and please git fsck.
  */
 export async function kills(scope: Scope, rounds: number): Promise<Figure[]> {
-  const home = await scope.folder('kills');
+  const usual = await durations(await scope.folder('kills-none'));
   const faults: string[] = [];
   const opening: number[] = [];
+  const during = new Map<string, number>();
   let acknowledged = 0;
   for (let round = 0; round < rounds && faults.length < 10; round++) {
-    const told = await work(home, round);
-    acknowledged += told.writes;
-    faults.push(...told.faults.map((fault) => `round ${round}: ${fault}`));
+    const home = await scope.folder(`kills-${Math.floor(round / ROUNDS_A_HOME)}`);
+    const told = await work(home, round, usual);
     const begun = performance.now();
-    faults.push(...(await look(home, round, told)).map((fault) => `round ${round}: ${fault}`));
+    const found = [...told.faults, ...(await look(home, round, told))];
     opening.push(performance.now() - begun);
-    // Checked now and then as well, so that a fault is told near the kill that made it.
-    if (round % 100 === 99 || round === rounds - 1) faults.push(...(await fsck(home)));
-    if (round % 50 === 49)
-      process.stderr.write(`kills: ${round + 1} of ${rounds}, ${faults.length} faults\n`);
+    acknowledged += told.acknowledged;
+    during.set(told.during, (during.get(told.during) ?? 0) + 1);
+    if (round % ROUNDS_A_HOME === ROUNDS_A_HOME - 1 || round === rounds - 1) {
+      found.push(...(await fsck(home)));
+      process.stderr.write(`kills: ${round + 1} of ${rounds}, ${faults.length + found.length} faults\n`);
+    }
+    faults.push(...found.map((fault) => `round ${round} (${told.during}): ${fault}`));
   }
   return [
     figure({
@@ -48,8 +60,8 @@ export async function kills(scope: Scope, rounds: number): Promise<Figure[]> {
       value: faults.length,
       bar: 0,
       details: {
-        kills: opening.length,
-        'acknowledged writes': acknowledged,
+        'killed during': Object.fromEntries(during),
+        'acknowledged steps': acknowledged,
         'opened, checked, written to again, ms': spread(opening),
         faults,
       },
@@ -57,18 +69,43 @@ export async function kills(scope: Scope, rounds: number): Promise<Figure[]> {
   ];
 }
 
-async function work(home: string, round: number): Promise<Told> {
-  const told: Told = {
-    name: `tool_${round % NAMES}`,
-    version: undefined,
-    live: false,
-    writes: 0,
-    faults: [],
-  };
+/** How long each step takes here when nobody is killed. */
+async function durations(home: string): Promise<Record<Step, number>> {
+  const usual: Record<Step, number> = { save: 0, test: 0, publish: 0, rollback: 0 };
+  const told: Told = { name: 'calm', live: [], during: 'none', acknowledged: 0, faults: [] };
   const server = await connect(sandboxServer, home);
-  const timer = setTimeout(() => process.kill(server.pid, 'SIGKILL'), 50 + Math.random() * 900);
   try {
-    for (let i = 0; i < 100; i++) await writeOnce(server, told, `round ${round}, ${i}`, i % 3 === 2);
+    for (let i = 0; i < 4; i++) {
+      for (const step of steps) {
+        const begun = performance.now();
+        await take(server, told, step, `calm ${i}`);
+        usual[step] = Math.max(usual[step], performance.now() - begun);
+      }
+    }
+  } finally {
+    await server.close();
+  }
+  if (told.faults.length > 0) throw new Error(told.faults[0]);
+  return usual;
+}
+
+async function work(home: string, round: number, usual: Record<Step, number>): Promise<Told> {
+  const name = `tool_${Math.floor(round / steps.length) % NAMES}`;
+  const told: Told = { name, live: [], during: 'none', acknowledged: 0, faults: [] };
+  const aim = steps[round % steps.length];
+  const from = Math.floor(Math.random() * 3);
+  const server = await connect(sandboxServer, home);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    for (let i = 0; i < 50; i++) {
+      for (const step of steps) {
+        if (step === aim && i >= from)
+          timer ??= setTimeout(() => process.kill(server.pid, 'SIGKILL'), Math.random() * usual[step]);
+        told.during = step;
+        await take(server, told, step, `round ${round}, ${i}`);
+      }
+    }
+    told.during = 'none';
   } catch {
     // The connection closed: the kill.
   } finally {
@@ -78,48 +115,58 @@ async function work(home: string, round: number): Promise<Told> {
   return told;
 }
 
-async function writeOnce(server: Connected, told: Told, note: string, back: boolean): Promise<void> {
+/** One step of a tool's life; what it may change is noted before, what it did change after. */
+async function take(server: Connected, told: Told, step: Step, note: string): Promise<void> {
   const { name } = told;
   const description = `Turns a title into a URL slug, ${note}.`;
-  const saved = await server.call('sandbox_save_tool', { ...slugify, name, description });
-  if (!saved.ok) told.faults.push(`save refused: ${saved.text.slice(0, 200)}`);
-  told.version = String(saved.value['version']);
-  told.writes++;
-  const tested = await server.call('sandbox_test_tool', { name });
-  if (!tested.ok) told.faults.push(`test refused: ${tested.text.slice(0, 200)}`);
-  const published = await server.call('sandbox_publish_tool', { name });
-  if (!published.ok) told.faults.push(`publish refused: ${published.text.slice(0, 200)}`);
-  told.live = true;
-  told.writes++;
-  if (!back) return;
-  const rolled = await server.call('sandbox_rollback_tool', { name });
-  // The first version ever has none before it.
-  if (!rolled.ok && !rolled.text.includes('was live before'))
-    told.faults.push(`rollback refused: ${rolled.text.slice(0, 200)}`);
-  told.writes++;
+  const input = step === 'save' ? { ...slugify, name, description } : { name };
+  const before = told.live;
+  // To which version a rollback goes back, the server knows.
+  if (step === 'rollback') told.live = [];
+  if (step === 'publish' && before.length > 0 && told.saved) told.live = [...before, told.saved.version];
+  const { ok, value, text } = await server.call(`sandbox_${step}_tool`, input);
+  const version = String(value['version']);
+  if (!ok) {
+    told.live = before;
+    // The first version ever has none before it.
+    const first = step === 'rollback' && text.includes('was live before');
+    if (!first) told.faults.push(`${step} was refused: ${text.slice(0, 200)}`);
+    return;
+  }
+  told.acknowledged++;
+  if (step === 'save') told.saved = { version, description };
+  else if (step === 'test') told.passed = version;
+  else told.live = [version];
 }
 
 /** What the next process finds. */
-async function look(home: string, round: number, { name, version, live }: Told): Promise<string[]> {
+async function look(home: string, round: number, told: Told): Promise<string[]> {
+  const { name, saved, passed, live } = told;
   const faults: string[] = [];
   try {
     const server = await connect(sandboxServer, home);
     try {
-      if (version !== undefined) {
-        const shown = await server.call('sandbox_show_tool', { name, version });
-        if (!shown.ok) faults.push(`acknowledged ${name} ${version} is gone: ${shown.text.slice(0, 200)}`);
+      if (saved) {
+        const { value, text } = await server.call('sandbox_show_tool', { name, version: saved.version });
+        if (value['description'] !== saved.description)
+          faults.push(`acknowledged ${name} ${saved.version} is gone: ${text.slice(0, 200)}`);
       }
-      if (live) {
-        const called = await server.call(`forged_${name}`, { title: 'A B' });
-        if (called.value['slug'] !== 'a-b')
-          faults.push(`published ${name} is gone: ${called.text.slice(0, 200)}`);
+      if (passed !== undefined) {
+        const { value } = await server.call('sandbox_show_tool', { name, version: passed });
+        if (value['status'] !== 'approved' && value['status'] !== 'production')
+          faults.push(`the verdict on ${name} ${passed} is gone: it is ${String(value['status'])}`);
       }
-      const next = await server.call('sandbox_save_tool', {
-        ...slugify,
-        name: `next_${round % NAMES}`,
-        description: `Written after kill ${round}.`,
-      });
-      if (!next.ok) faults.push(`the next writer was stopped: ${next.text.slice(0, 200)}`);
+      if (live.length > 0) {
+        const { tools } = await server.page();
+        if (!tools.some((tool) => tool.name === `forged_${name}`))
+          faults.push(`published ${name} is not listed`);
+        const { value, text } = await server.call(`forged_${name}`, { title: 'A B' });
+        if (value['slug'] !== 'a-b') faults.push(`published ${name} does not run: ${text.slice(0, 200)}`);
+        faults.push(...(await wrongVersion(server, name, live)));
+      }
+      const next = { ...slugify, name: `next_${round % NAMES}`, description: `Written after kill ${round}.` };
+      const { ok, text } = await server.call('sandbox_save_tool', next);
+      if (!ok) faults.push(`the next writer was stopped: ${text.slice(0, 200)}`);
     } finally {
       await server.close();
     }
@@ -127,6 +174,17 @@ async function look(home: string, round: number, { name, version, live }: Told):
     faults.push(`it does not open: ${error instanceof Error ? error.message : String(error)}`);
   }
   return faults;
+}
+
+async function wrongVersion(server: Connected, name: string, live: string[]): Promise<string[]> {
+  const statuses = await Promise.all(
+    live.map(async (version) => {
+      const { value } = await server.call('sandbox_show_tool', { name, version });
+      return String(value['status']);
+    }),
+  );
+  if (statuses.includes('production')) return [];
+  return [`live should be ${live.join(' or ')} of ${name}; they are ${statuses.join(' and ')}`];
 }
 
 async function fsck(home: string): Promise<string[]> {

@@ -155,6 +155,10 @@ export async function ollamaDouble(options: {
     if (body.think && !capabilities(model).includes('thinking')) {
       return json(res, 400, { error: `"${body.model}" does not support thinking` });
     }
+    if (/"(?:min|max)(?:Length|Items)":(?:2\d{3}|[3-9]\d{3}|\d{5})/.test(JSON.stringify(body.format ?? ''))) {
+      // llama.cpp: "number of repetitions exceeds sane defaults".
+      return json(res, 500, { error: 'failed to load model vocabulary required for format' });
+    }
     let gone = false;
     res.on('close', () => {
       gone = !res.writableFinished;

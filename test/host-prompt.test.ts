@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decider } from '../host/deciding.ts';
+import { Prompt } from '../host/prompt.ts';
+
+function keyboard(isTTY: boolean) {
+  const input = Object.assign(new PassThrough(), { isTTY });
+  const output = Object.assign(new PassThrough(), { isTTY, columns: 80 });
+  let shown = '';
+  output.on('data', (data: Buffer) => (shown += data.toString()));
+  const prompt = new Prompt(input, output);
+  return { prompt, type: (keys: string) => input.write(keys), end: () => input.end(), shown: () => shown };
+}
+
+test('what is typed comes line by line; a paste comes whole', async () => {
+  const { prompt, type, shown } = keyboard(true);
+  const first = prompt.read('> ');
+  type('Zażółć\r');
+  assert.equal(await first, 'Zażółć');
+  assert.match(shown(), /> .*Z/s);
+  const pasted = prompt.read('> ');
+  type(`${Array.from({ length: 200 }, (_, n) => `line ${n}`).join('\r')}\r`);
+  assert.equal((await pasted)?.split('\n').length, 200);
+  prompt.close();
+  assert.equal(await prompt.read('> '), undefined);
+});
+
+test('what is typed while nobody asks is kept, and not echoed', async () => {
+  const { prompt, type, shown } = keyboard(true);
+  const before = shown();
+  type('later\r');
+  await sleep(50);
+  assert.equal(shown(), before);
+  assert.equal(await prompt.read('> '), 'later');
+  prompt.close();
+});
+
+test('a question that decides something ignores what was typed before it', async () => {
+  const { prompt, type } = keyboard(true);
+  type('y\r');
+  await sleep(50);
+  const answer = prompt.confirm('Sure? ');
+  type('N\r');
+  assert.equal(await answer, 'n');
+  prompt.close();
+});
+
+test('Ctrl-C is told; a half typed line can be cleared, and a question ended', async () => {
+  const { prompt, type } = keyboard(true);
+  let interrupts = 0;
+  prompt.onInterrupt = () => {
+    interrupts += 1;
+  };
+  const asked = prompt.read('> ');
+  type('half\u0003');
+  await sleep(50);
+  assert.equal(interrupts, 1);
+  assert.equal(prompt.clear(), true);
+  assert.equal(prompt.clear(), false);
+  prompt.dismiss();
+  assert.equal(await asked, '');
+  prompt.close();
+});
+
+test('from a pipe every line is one message, without prompts, to the end', async () => {
+  const { prompt, type, end, shown } = keyboard(false);
+  type('one\ntwo\nthree');
+  end();
+  assert.deepEqual(
+    [await prompt.read('> '), await prompt.read('> '), await prompt.read('> ')],
+    ['one', 'two', 'three'],
+  );
+  assert.equal(await prompt.read('> '), undefined);
+  assert.equal(shown(), '');
+});
+
+test('an approval shows the code that would go live, and can be given once or for the session', async () => {
+  const { prompt, type } = keyboard(true);
+  let out = '';
+  const allowed: string[] = [];
+  const code = 'export default () => 42;\n// hidden \u202e';
+  const approve = decider({
+    io: {
+      out: (text) => void (out += text),
+      err: () => {},
+      env: {},
+      interactive: true,
+      colour: false,
+      columns: () => 60,
+    },
+    prompt,
+    connections: {
+      tools: async () => [],
+      call: async (name) => ({
+        ok: name === 'sandbox_show_tool',
+        text: '',
+        value: { version: '1.0.1', status: 'approved', code },
+      }),
+      close: async () => {},
+    },
+    display: () => undefined,
+    signal: () => new AbortController().signal,
+    allow: (tool) => allowed.push(tool),
+  });
+  const publish = { tool: 'sandbox_publish_tool', arguments: { name: 'x' } };
+  for (const [key, expected] of [
+    ['n', 'no'],
+    ['', 'no'],
+    ['y', 'yes'],
+    ['always', 'yes'],
+  ] as const) {
+    const decision = approve(publish);
+    await sleep(30);
+    type(`${key}\r`);
+    assert.equal(await decision, expected, key);
+  }
+  assert.match(out, /│ sandbox_publish_tool \{"name":"x"\}\n│ x 1\.0\.1 \(approved\)/);
+  assert.match(out, /│ export default \(\) => 42;\n│ \/\/ hidden \\u202e/);
+  assert.deepEqual(allowed, ['sandbox_publish_tool']);
+  // A question of the server's own is asked every time.
+  const asked = approve({ ...publish, question: 'Drop all?' });
+  await sleep(30);
+  type('a\r');
+  assert.equal(await asked, 'no');
+  assert.match(out, /│ Drop all\?/);
+  prompt.close();
+});
