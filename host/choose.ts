@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { complete, type ChatMessage, type ChatRequest, type Model, type ToolCall } from '../kit/model.ts';
+import type { ChatMessage, ChatRequest, Model, ToolCall } from '../kit/model.ts';
 import type { JsonObject } from '../kit/tool.ts';
 import type { HostTool } from './connections.ts';
 import { offered } from './shown.ts';
+import { repeats } from './text.ts';
 
-/** Of one constrained answer: code is the longest argument there is. */
-const MOST_TOKENS = 4096;
+/** Tokens of a choice, and of arguments: code is the longest there is. A small model that rambles is cut. */
+const CHOICE_TOKENS = 64;
+const ARGUMENT_TOKENS = 2048;
 /** The choice that ends the turn. */
 const ANSWER = 'answer';
 
@@ -23,6 +25,7 @@ export interface ChooseScope {
  * better than a choice of many.
  */
 export async function choose(scope: ChooseScope, tools: HostTool[]): Promise<ToolCall | undefined> {
+  if (tools.length === 0) return undefined;
   const names = tools.map((tool) => tool.name);
   const chosen = await constrained(
     scope,
@@ -37,12 +40,15 @@ export async function choose(scope: ChooseScope, tools: HostTool[]): Promise<Too
       properties: { tool: { type: 'string', enum: [...names, ANSWER] } },
       required: ['tool'],
     },
-    tools,
+    { tools, most: CHOICE_TOKENS },
   );
   const tool = tools.find((one) => one.name === chosen['tool']);
   if (!tool) return undefined;
   const content = `Fill in the arguments of ${tool.name}: ${tool.description}`;
-  const args = await constrained(scope, [{ role: 'user', content }], offered(tool).parameters, []);
+  const args = await constrained(scope, [{ role: 'user', content }], offered(tool).parameters, {
+    tools: [],
+    most: ARGUMENT_TOKENS,
+  });
   return { name: tool.name, arguments: args };
 }
 
@@ -67,20 +73,24 @@ async function constrained(
   scope: ChooseScope,
   question: ChatMessage[],
   format: JsonObject,
-  tools: HostTool[],
+  { tools, most }: { tools: HostTool[]; most: number },
 ): Promise<JsonObject> {
   const request: ChatRequest = {
     model: scope.modelName,
     messages: [systemText(scope.system, tools), ...asText(scope.messages), ...question],
     format,
     think: false,
-    options: { temperature: 0, num_predict: MOST_TOKENS },
+    options: { temperature: 0, num_predict: most },
   };
-  const { text } = await complete(scope.model, request, scope.signal);
+  let text = '';
+  for await (const event of scope.model.chat(request, scope.signal)) {
+    if (event.type === 'text') text += event.text;
+    if (repeats(text)) break;
+  }
   return z.record(z.string(), z.unknown()).catch({}).parse(jsonOrNothing(text));
 }
 
-/** An answer that was cut at its length is no JSON; it counts as none. */
+/** An answer that was cut is no JSON; it counts as none. */
 function jsonOrNothing(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -10,6 +10,7 @@ import { carryOut, resultMessage, type CallEvent, type CallRecord, type CallScop
 import { asText, choose, systemText } from './choose.ts';
 import type { HostTool } from './connections.ts';
 import { offered, shownTools } from './shown.ts';
+import { repeats } from './text.ts';
 
 export type TurnEvent =
   | { type: 'text'; text: string }
@@ -157,8 +158,12 @@ async function* speak(
       said.calls.push({ id: event.id, name: event.name, arguments: event.arguments });
     else if (event.type === 'done') yield* warnings(event);
     else {
-      if (event.type === 'text') said.text += event.text;
       yield event;
+      if (event.type === 'text') said.text += event.text;
+      if (repeats(said.text)) {
+        yield { type: 'notice', text: 'The model began to repeat itself: stopped.' };
+        break;
+      }
     }
   }
   return said;

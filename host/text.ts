@@ -120,6 +120,19 @@ export function wrap(text: string, columns: number): string[] {
   return out.replace(/\n$/, '').split('\n');
 }
 
+const TAIL = 360;
+const LONGEST_PERIOD = 90;
+
+/** Whether a text has come to say the same thing over and over, as small models do until they are stopped. */
+export function repeats(text: string): boolean {
+  if (text.length < TAIL) return false;
+  const tail = text.slice(-TAIL);
+  for (let period = 1; period <= LONGEST_PERIOD; period++) {
+    if (tail.slice(period) === tail.slice(0, -period)) return true;
+  }
+  return false;
+}
+
 /** A time as a person reads it. */
 export function duration(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;

@@ -10,6 +10,7 @@ import {
   type ModelInfo,
 } from './model.ts';
 import { Exchange } from './ollama-http.ts';
+import type { JsonObject } from './tool.ts';
 
 export { complete, ModelError } from './model.ts';
 export type { Answer, ChatEvent, ChatMessage, ChatRequest, Model, ModelInfo, OfferedTool } from './model.ts';

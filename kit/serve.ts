@@ -51,8 +51,6 @@ export function processRuntime(): Runtime {
 export interface Opened {
   mounted: Mounted[];
   name: string;
-  /** Aborts when calls in flight are given up. */
-  signal: AbortSignal;
   /** Lets calls in flight finish for `graceMs`, cancels the others, and waits until all are answered. */
   finish: (graceMs: number) => Promise<void>;
   close: () => Promise<void>;
@@ -60,8 +58,8 @@ export interface Opened {
 
 /** Opens servers side by side under one name. */
 export async function open(mountables: Mountable[], runtime: Runtime): Promise<Opened> {
-  const running = new Set<Promise<unknown>>();
-  const stop = new AbortController();
+  // A controller a call: one signal for all would gather what AbortSignal.any leaves on it.
+  const running = new Map<Promise<unknown>, AbortController>();
   const opening = await Promise.allSettled(mountables.map((one) => one.mount(runtime)));
   const mounted = opening.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const close = async () => {
@@ -77,18 +75,19 @@ export async function open(mountables: Mountable[], runtime: Runtime): Promise<O
   return {
     mounted: mounted.map((one) => ({
       ...one,
-      call: (...args: Parameters<Mounted['call']>) => {
-        const call = one.call(...args);
-        running.add(call);
+      call: (...[tool, input, caller]: Parameters<Mounted['call']>) => {
+        const stop = new AbortController();
+        const signal = AbortSignal.any([caller.signal, stop.signal]);
+        const call = one.call(tool, input, { ...caller, signal });
+        running.set(call, stop);
         return call.finally(() => running.delete(call));
       },
     })),
     name: mountables.length === 1 ? `kuznia-${mountables[0]?.name}` : 'kuznia',
-    signal: stop.signal,
     async finish(graceMs) {
-      await within(graceMs, Promise.allSettled(running));
-      stop.abort(new Error('the server is stopping'));
-      await within(CANCELLED_MS, Promise.allSettled(running));
+      await within(graceMs, Promise.allSettled(running.keys()));
+      for (const stop of running.values()) stop.abort(new Error('the server is stopping'));
+      await within(CANCELLED_MS, Promise.allSettled(running.keys()));
       await sleep(ANSWER_MS);
     },
     close,

@@ -27,8 +27,6 @@ export interface Serving {
   mounted: Mounted[];
   /** Names the server to clients: a single server's own name, else `kuznia`. */
   name: string;
-  /** Aborts every call in flight when the process stops. */
-  signal: AbortSignal;
   /** Adds handlers of its own, which may pass on to the kit's; used by the conformance fixture. */
   extend?: (server: Server, own: ReturnType<typeof handlers>) => void;
 }
@@ -130,7 +128,7 @@ function toolHandlers(server: Server, serving: Serving) {
     ): Promise<CallToolResult | InputRequiredResult> => {
       const owner = mounted.find((one) => one.has(params.name));
       if (!owner) throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted));
-      const { told, ...who } = caller(server, ctx, serving);
+      const { told, ...who } = caller(server, ctx);
       const outcome = await owner.call(params.name, params.arguments ?? {}, who);
       await told();
       if (outcome.kind === 'value') {
@@ -159,11 +157,7 @@ function listedTool({ inputSchema, outputSchema, ...tool }: Listing) {
   };
 }
 
-function caller(
-  server: Server,
-  ctx: ServerContext,
-  serving: Serving,
-): Caller & { told: () => Promise<void> } {
+function caller(server: Server, ctx: ServerContext): Caller & { told: () => Promise<void> } {
   const token = ctx.mcpReq._meta?.progressToken;
   let last: number | undefined;
   let sending = Promise.resolve();
@@ -173,7 +167,7 @@ function caller(
     canAsk: client.canAsk,
     answer: answerOf(ctx),
     about: ctx.mcpReq.requestState(),
-    signal: AbortSignal.any([ctx.mcpReq.signal, serving.signal]),
+    signal: ctx.mcpReq.signal,
     progress(done, total, note) {
       if (token === undefined || ctx.mcpReq.signal.aborted) return;
       // "The progress value MUST increase with each notification" (MCP, Progress).

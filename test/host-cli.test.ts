@@ -323,7 +323,7 @@ test('run: Ctrl-C ends it at once, while the model is silent and while a tool ru
     asked = 0;
     const ran = await kuznia(['run', 'x'], { ollama: url, interruptOn: () => asked > 0 });
     assert.equal(ran.code, 130, ran.err);
-    assert.ok(ran.stopMs < 2500, `${ran.stopMs} ms`);
+    assert.ok(ran.stopMs < 5000, `${ran.stopMs} ms`);
   }
 });
 
@@ -365,7 +365,7 @@ test('without a model: says so, plays a labelled demonstration of the real parts
   assert.equal(lines.filter((line) => /^✓ forged_iban_check .*true/.test(line)).length, 2, out);
   assert.match(out, /^✓ sandbox_rollback_tool/m);
   assert.match(out, /^✗ forged_iban_check .*not an IBAN/m);
-  assert.equal(lines.filter((line) => /^ {2}\S.*kuznia/.test(line)).length, 3);
+  assert.equal(lines.filter((line) => /^ {2}(?:kuznia|ollama) /.test(line)).length, 3);
   for (const line of lines) assert.ok(line.length <= 100, line);
   for (let n = 0; n < 20 && (await readdir(temporary)).length > 0; n++) await sleep(50);
   assert.deepEqual(await readdir(temporary), []);

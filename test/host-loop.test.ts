@@ -136,6 +136,23 @@ test('the third identical call is not made; the model wraps up without tools', a
   assert.equal(asked.at(-1)?.tools, undefined);
 });
 
+test('a model that goes in circles is stopped, in a free answer and in a constrained one', async () => {
+  const circle = 'and so on '.repeat(2000);
+  const { end, events } = await play([{ answer: circle }]);
+  assert.ok(end.answer.length < 1000);
+  assert.ok(events.some((event) => event.type === 'notice' && /repeat itself/.test(event.text)));
+  const chosen = await play(
+    [
+      { last: ['Which tool'], answer: { tool: 'forged_double' } },
+      { last: ['Fill in'], answer: `{"a": "${circle}` },
+      { last: ['Which tool'], when: ['required property "a"'], answer: { tool: 'answer' } },
+      { answer: 'I could not.' },
+    ],
+    { capabilities: ['completion'] },
+  );
+  assert.equal(chosen.end.answer, 'I could not.');
+});
+
 test('rounds are bounded, and end in an answer', async () => {
   const answers = [1, 2, 3].map((a) => call('forged_double', { a }));
   const { end, called } = await play([...answers, { last: ['Call no more'], answer: 'Enough.' }], {

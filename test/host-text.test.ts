@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fitArguments } from '../host/arguments.ts';
-import { clean, displayWidth, duration, fit, nearest, wrap } from '../host/text.ts';
+import { clean, displayWidth, duration, fit, nearest, repeats, wrap } from '../host/text.ts';
 
 test('foreign text cannot steer the terminal, nor hide', () => {
   assert.equal(clean('a\u001b[2Jb\u001b]0;title\u0007c\u0007\u0000d\re\r\nf\tg'), 'abcd\ne\nf\tg');
@@ -47,6 +47,13 @@ test('the nearest names come first', () => {
   assert.equal(nearest('run_code', tools)[0], 'sandbox_run_code');
   assert.deepEqual(nearest('qqq', tools), []);
   assert.deepEqual(nearest('doctr', ['run', 'doctor', 'log']), ['doctor']);
+});
+
+test('a text that goes in circles is known as such', () => {
+  assert.ok(repeats(`So: ${'I call the tool again.\n'.repeat(30)}`));
+  assert.ok(repeats('0'.repeat(400)));
+  assert.ok(!repeats('I call the tool again.\n'.repeat(10)));
+  assert.ok(!repeats(Array.from({ length: 200 }, (_, n) => `row ${n}: ${n * n}`).join('\n')));
 });
 
 test('durations read well', () => {

@@ -136,9 +136,13 @@ async function observe(
     });
   }
   if (progress) {
-    const steps: number[] = [];
-    await driver.call(progress.tool, progress.input, { onprogress: (step) => steps.push(step.progress) });
-    observed.progress = steps;
+    // A busy machine may read the last step together with the result, and then clients lose it: three tries.
+    for (let tries = 0; tries < 3; tries++) {
+      const steps: number[] = [];
+      await driver.call(progress.tool, progress.input, { onprogress: (step) => steps.push(step.progress) });
+      observed.progress = steps;
+      if (!progress.steps || steps.length === progress.steps.length) break;
+    }
   }
   if (accept) {
     answer(approves);

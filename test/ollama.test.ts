@@ -206,7 +206,7 @@ test('cancelling ends the call at once and lets the server know, also before the
     const at = performance.now();
     stop.abort();
     assert.equal((await pending).reason, 'cancelled');
-    assert.ok(performance.now() - at < 100, `${performance.now() - at} ms`);
+    assert.ok(performance.now() - at < 500, `${performance.now() - at} ms`);
     for (let n = 0; n < 50 && double.cancelled === 0; n++) await sleep(10);
     assert.equal(double.cancelled, 1, 'the connection was closed');
   }
@@ -226,7 +226,7 @@ test('an answer that is not read to its end stops at the server too', async (t) 
 });
 
 test('silence ends at the deadline, before and after the headers; a slow answer does not', async (t) => {
-  const deadlineMs = 150;
+  const deadlineMs = 400;
   const mute = await start(t, () => ({ silent: true }), { deadlineMs });
   const half = await start(t, () => ({ raw: '{"message":{"content":"one"}}\n', end: 'silent' }), {
     deadlineMs,
@@ -236,9 +236,9 @@ test('silence ends at the deadline, before and after the headers; a slow answer 
     assert.equal(reason, 'timeout');
     assert.match(message, /sent nothing.*smaller model/);
   }
-  const slow = await start(t, () => ({ content: 'w '.repeat(20) }), { deadlineMs, paceMs: 15 });
+  const slow = await start(t, () => ({ content: 'w '.repeat(40) }), { deadlineMs, paceMs: 15 });
   const at = performance.now();
-  assert.equal((await complete(slow.model, ask('x'), never)).text.length, 40);
+  assert.equal((await complete(slow.model, ask('x'), never)).text.length, 80);
   assert.ok(performance.now() - at > deadlineMs, 'longer than the deadline on the whole');
 });
 

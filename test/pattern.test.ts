@@ -58,6 +58,7 @@ describe('patterns', () => {
       `(${'(a|b)'.repeat(90)})*`,
       '(a{12}){12}',
       '((((a{9}){9}){9}){9})*',
+      `^(${Array.from({ length: 95 }, (_, i) => `[a-${'zyxwv'[i % 5]}]`).join('|')})*$`,
       `^(${'[a-z]'.repeat(90)}|${'[a-y]'.repeat(90)})*$`,
     ])
       patternFault(pattern);

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { build } from 'esbuild';
 import { render } from '../servers/sandbox/catalogue.ts';
 import { commit, createTag } from '../servers/sandbox/commits.ts';
 import type { Change } from '../servers/sandbox/commits.ts';
@@ -124,6 +123,7 @@ export async function bundledWorker(t: TestContext): Promise<string> {
   const outfile = join(folder, 'worker.mjs');
   const banner =
     "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+  const { build } = await import('esbuild');
   await build({
     entryPoints: [join(import.meta.dirname, 'registry-worker.ts')],
     bundle: true,
@@ -131,6 +131,7 @@ export async function bundledWorker(t: TestContext): Promise<string> {
     format: 'esm',
     outfile,
     banner: { js: banner },
+    external: ['esbuild'],
     logLevel: 'error',
   });
   return outfile;

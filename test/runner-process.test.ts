@@ -67,7 +67,7 @@ test('a spinning and a flooding call do not delay others', async () => {
   await p95();
   const quiet = await p95();
   const noise = ['for (;;);', 'for (;;) console.log("x".repeat(1e5));'].map((code) =>
-    run(on, code, { timeoutMs: 4000 }),
+    run(on, code, { timeoutMs: 20_000 }),
   );
   const loud = await p95();
   const behind = linux.skip ? 2 : priorities(on.stats().pid).filter((nice) => nice > 0).length;
@@ -78,7 +78,23 @@ test('a spinning and a flooding call do not delay others', async () => {
     loud < Math.max(5 * quiet, 250),
     `p95 ${quiet.toFixed(1)} ms quiet, ${loud.toFixed(1)} ms beside them`,
   );
-  if (!linux.skip) assert.equal(behind, 2, 'long calls step back behind short ones');
+  if (!linux.skip) assert.ok(behind >= 2, `${behind} threads step back`);
+});
+
+test('however many calls are long, the next one finds a worker', async () => {
+  const on = quickjsRunner();
+  const busy = (n: number, ms: number) =>
+    Array.from({ length: n }, () => run(on, `await new Promise((done) => setTimeout(done, ${ms}))`));
+  // Once grown, the pool looks after itself seldom: growing again must not wait for that.
+  await Promise.all(busy(4, 300));
+  const long = busy(7, 20_000);
+  assert.equal(told(await run(on, '"at once"', { timeoutMs: 20_000 })), 'ok: "at once"');
+  await sleep(200);
+  const started = performance.now();
+  assert.equal(told(await run(on, '"again"')), 'ok: "again"');
+  assert.ok(performance.now() - started < 3000, `it waited ${performance.now() - started} ms`);
+  await on.close();
+  await Promise.all(long);
 });
 
 test('when the child process dies, calls in flight run again, once', linux, async () => {

@@ -8,7 +8,7 @@ after(() => runner.close());
 
 describe('tampering hurts only the call that does it', () => {
   const cases: [string, unknown][] = [
-    ['JSON.stringify = () => "[1]"; JSON.parse = null; ({ a: 1 })', { a: 1 }],
+    ['JSON.stringify = () => "[1]"; JSON.parse = null; ({ a: "s" })', { a: 's' }],
     ['Array.prototype.push = Array.prototype.join = () => { throw 1 }; [1, 2]', [1, 2]],
     [
       'Object.defineProperty(Array.prototype, 0, { set() { throw 1 } }); Object.defineProperty(Object.prototype, "up", { set() { throw 1 } }); ({ a: [1] })',

@@ -2,14 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { Message, envelope, parsed, rssMb, start, startSession, type Process } from './support.ts';
+import {
+  Message,
+  assertProtocolOnly,
+  envelope,
+  parsed,
+  rssMb,
+  start,
+  startSession,
+  told,
+  type Process,
+} from './support.ts';
 
 const timeout = 60_000;
-const Result = z.looseObject({
-  isError: z.boolean().default(false),
-  content: z.array(z.object({ text: z.string() })).default([]),
-  structuredContent: z.looseObject({}).optional(),
-});
 
 /** Calls a tool and gives what a model would read. */
 async function call(process: Process, id: number, name: string, args: object = {}, meta?: object) {
@@ -19,17 +24,6 @@ async function call(process: Process, id: number, name: string, args: object = {
     params: { name, arguments: args, ...(meta && { _meta: meta }) },
   });
   return told(await process.answer(id));
-}
-
-function told(message: Message) {
-  const { isError, content, structuredContent } = Result.parse(message.result ?? {});
-  return { isError, text: content[0]?.text ?? '', value: structuredContent, error: message.error };
-}
-
-function assertProtocolOnly({ lines }: Process): void {
-  for (const line of lines) {
-    assert.ok(z.object({ jsonrpc: z.literal('2.0') }).safeParse(parsed(line)).success, line.slice(0, 200));
-  }
 }
 
 test('stdio: what is no message is answered, and the connection goes on', { timeout }, async (t) => {
@@ -88,7 +82,8 @@ test(
     assert.match((await server.answer('last')).error?.message ?? '', says);
     await flood('{"method":"tools/call","params":{"id":5,"name":"', '","id":6}}', 11);
     assert.match((await server.answer(null)).error?.message ?? '', says);
-    assert.ok(most - before < 60, `${most.toFixed(0)} MB, before ${before.toFixed(0)} MB`);
+    t.diagnostic(`${(most - before).toFixed(0)} MB`);
+    assert.ok(most - before < 80, `${most.toFixed(0)} MB, before ${before.toFixed(0)} MB`);
 
     // Just under the limit it is read.
     const text = 'y'.repeat(9 * 1024 * 1024);
@@ -274,58 +269,3 @@ test(
     assertProtocolOnly(server);
   },
 );
-
-test('stdio: the server ends with its client', { timeout }, async (t) => {
-  const long = {
-    id: 2,
-    method: 'tools/call',
-    params: { name: 'every_count', arguments: { to: 1000, ms: 20 }, _meta: { progressToken: 1 } },
-  };
-  const [gone, deaf] = await Promise.all([startSession(t, 'every'), startSession(t, 'every')]);
-  for (const server of [gone, deaf]) {
-    await server.send(long);
-    await server.next('progress', (one) => one.method === 'notifications/progress');
-  }
-  const since = performance.now();
-  gone.endInput();
-  deaf.closeOutput(); // EPIPE at the next step
-  assert.deepEqual(await Promise.all([gone.exited, deaf.exited]), [0, 0]);
-  assert.ok(performance.now() - since < 1_000, `${performance.now() - since} ms`);
-  assert.throws(() => process.kill(gone.pid, 0));
-  assert.equal(gone.stderr() + deaf.stderr(), '');
-});
-
-test('stdio: SIGTERM lets a call finish and its whole answer leave', { timeout }, async (t) => {
-  const [one, large] = await Promise.all([startSession(t, 'every'), startSession(t, 'every')]);
-  await one.send({
-    id: 1,
-    method: 'tools/call',
-    params: { name: 'every_count', arguments: { to: 3, ms: 60 }, _meta: { progressToken: 1 } },
-  });
-  await one.next('progress', (message) => message.method === 'notifications/progress');
-  one.kill('SIGTERM');
-  assert.deepEqual(told(await one.answer(1)).value, { counted: 3 });
-  assert.equal(await one.exited, 0);
-  await large.send({
-    id: 1,
-    method: 'tools/call',
-    params: { name: 'every_say', arguments: { text: 'z', times: 900_000 } },
-  });
-  const read = large.pauseOutput();
-  await sleep(50);
-  large.kill('SIGTERM');
-  await sleep(200);
-  read();
-  assert.equal(told(await large.answer(1)).text.length, 900_011);
-  assert.equal(await large.exited, 0);
-  assertProtocolOnly(one);
-});
-
-test('a server that cannot start says why and exits with 2', { timeout }, async (t) => {
-  const broken = start(t, 'every', { env: { EVERY_BROKEN: 'glpat-abcdefghijklmnopqrst' } });
-  const misused = start(t, 'every', { args: ['--sse'] });
-  assert.deepEqual(await Promise.all([broken.exited, misused.exited]), [2, 2]);
-  assert.equal(broken.stderr(), 'kuznia: cannot open: [secret]\n');
-  assert.equal(misused.stderr(), 'kuznia: --sse needs --http [HOST:]PORT: the old transport is HTTP too.\n');
-  assert.deepEqual([...broken.lines, ...misused.lines], []);
-});

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -171,6 +172,25 @@ export const envelope = (capabilities: object = {}) => ({
   'io.modelcontextprotocol/clientInfo': { name: 'raw', version: '0' },
   'io.modelcontextprotocol/clientCapabilities': capabilities,
 });
+
+const Result = z.looseObject({
+  isError: z.boolean().default(false),
+  content: z.array(z.object({ text: z.string() })).default([]),
+  structuredContent: z.looseObject({}).optional(),
+});
+
+/** A call's answer as a model reads it. */
+export function told(message: Message) {
+  const { isError, content, structuredContent } = Result.parse(message.result ?? {});
+  return { isError, text: content[0]?.text ?? '', value: structuredContent, error: message.error };
+}
+
+/** stdout has nothing but messages. */
+export function assertProtocolOnly({ lines }: Process): void {
+  for (const line of lines) {
+    assert.ok(z.object({ jsonrpc: z.literal('2.0') }).safeParse(parsed(line)).success, line.slice(0, 200));
+  }
+}
 
 /** The value of a text of JSON; undefined where it is none. */
 export function parsed(text: string): unknown {

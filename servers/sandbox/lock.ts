@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
+import { linkSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { ToolError } from '../../kit/tool.ts';
@@ -41,7 +41,8 @@ export async function acquire(path: string, deadlineMs: number): Promise<Lock> {
     await writeFile(mine, JSON.stringify(me), { mode: 0o600 });
     for (let attempt = 0; ; attempt++) {
       try {
-        await link(mine, path);
+        // Synchronous: it takes some microseconds, a hundredth of the way through the thread pool, and many may wait.
+        linkSync(mine, path);
         return { tookOver, release: () => release(path, me.nonce) };
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
@@ -67,7 +68,7 @@ export async function acquire(path: string, deadlineMs: number): Promise<Lock> {
 
 /** As long for all, so that nobody who waits long falls behind newcomers. */
 function waited(): Promise<void> {
-  return pause(4 + Math.random() * 12);
+  return pause(8 + Math.random() * 24);
 }
 
 function held(path: string, by: Holder | undefined, deadlineMs: number): ToolError {

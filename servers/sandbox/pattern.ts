@@ -27,6 +27,9 @@ const MOST_POSITIONS = 400;
 /** A loop through more positions than this is refused: pairs of them are compared. */
 const LARGEST_LOOP = 100;
 
+/** Comparisons of two positions after which a pattern counts as too large: half a second of them. */
+const MOST_COMPARED = 500_000;
+
 /** A count above this is read as "any number". */
 const MOST_COPIES = 12;
 
@@ -61,6 +64,7 @@ class Automaton {
   readonly #samples: string[];
   readonly #positions: Position[] = [];
   #at = 0;
+  #compared = 0;
 
   constructor(pattern: string) {
     this.#source = Array.from(pattern);
@@ -96,6 +100,7 @@ class Automaton {
   }
 
   #meet(left: number, right: number): boolean {
+    if (++this.#compared > MOST_COMPARED) throw new TooLarge();
     const [one, other] = [this.#positions[left]?.takes ?? [], this.#positions[right]?.takes ?? []];
     return one.some((takes, index) => takes && other[index]);
   }

@@ -63,6 +63,7 @@ class Pool {
   #waiting: Job[] = [];
   #failures = 0;
   #tick: NodeJS.Timeout | undefined;
+  #pace = 0;
 
   constructor(kit: EngineKit, source: string, spares: number, answer: (reply: Reply) => void) {
     this.#kit = kit;
@@ -108,17 +109,17 @@ class Pool {
     for (const seat of idle.slice(0, Math.max(0, free.length - this.#spares))) void this.#end(seat);
   }
 
-  /** Looks after the pool while anything runs, and until what was started for it is gone again. */
+  /** Looks after the pool: often while anything runs, and seldom until what was started for it is gone again. */
   #watch(): void {
-    if (this.#tick) return;
-    this.#tick = setTimeout(
-      () => {
-        this.#tick = undefined;
-        this.#fill();
-        if (this.#waiting.length > 0 || this.#seats.size !== this.#spares || this.#busy()) this.#watch();
-      },
-      this.#busy() || this.#waiting.length > 0 ? MOMENT_MS : IDLE_MS,
-    );
+    const wait = this.#busy() || this.#waiting.length > 0 ? MOMENT_MS : IDLE_MS;
+    if (this.#tick && this.#pace <= wait) return;
+    clearTimeout(this.#tick);
+    this.#pace = wait;
+    this.#tick = setTimeout(() => {
+      this.#tick = undefined;
+      this.#fill();
+      if (this.#waiting.length > 0 || this.#seats.size !== this.#spares || this.#busy()) this.#watch();
+    }, wait);
   }
 
   #busy(): boolean {

@@ -3,7 +3,6 @@
  * It has no deadline of its own: the child's main thread ends it when one strikes.
  */
 import { readlinkSync } from 'node:fs';
-import { basename } from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { retiresAfter, runCall, Stop } from './runner-call.ts';
 import { Engine, isEngineKit } from './runner-engine.ts';
@@ -80,10 +79,12 @@ function dropped(engine: Engine): number {
   }
 }
 
-/** The number by which the system schedules this thread: proc(5), /proc/thread-self. */
+/** The number by which the system schedules this thread: proc(5), /proc/thread-self, which reads `PID/task/TID`. */
 function threadNumber(): number {
   try {
-    return Number(basename(readlinkSync('/proc/thread-self')));
+    const [pid, , thread] = readlinkSync('/proc/thread-self').split('/');
+    // In a container with the /proc of another the numbers would be those of strangers.
+    return Number(pid) === process.pid ? Number(thread) : 0;
   } catch {
     return 0;
   }

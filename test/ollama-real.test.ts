@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { complete, type ChatRequest, type ModelError } from '../kit/model.ts';
+import { ollamaModel } from '../kit/ollama.ts';
+import { cleanEnv, missing, until } from './support.ts';
+
+/** A real Ollama with the tiny models of .ci/models.sh, on a port of the system's choice. */
+const skip = missing('KUZNIA_REAL_OLLAMA', 'OLLAMA_MODELS_DIR');
+const home = mkdtempSync(join(tmpdir(), 'kuznia-ollama-'));
+const server = skip ? undefined : await serve();
+const model = ollamaModel({ host: server?.url });
+after(async () => {
+  await server?.stop();
+  rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+});
+
+async function serve() {
+  const child = spawn(process.env['KUZNIA_REAL_OLLAMA'] ?? '', ['serve'], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: home,
+      OLLAMA_HOST: '127.0.0.1:0',
+      OLLAMA_MODELS: process.env['OLLAMA_MODELS_DIR'],
+      OLLAMA_NO_CLOUD: '1',
+      OLLAMA_NUM_PARALLEL: '1',
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
+  const address = await until('Ollama listens', () => /Listening on ([0-9.:]+)/.exec(log)?.[1], 60_000);
+  return {
+    url: `http://${address}`,
+    async stop() {
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      const slow = setTimeout(() => child.kill('SIGKILL'), 5_000);
+      await gone;
+      clearTimeout(slow);
+    },
+  };
+}
+
+const ask = (name: string, content: string, more: Partial<ChatRequest> = {}): ChatRequest => ({
+  model: name,
+  messages: [{ role: 'user', content }],
+  ...more,
+});
+const patient = () => AbortSignal.timeout(120_000);
+const real = (name: string, work: () => Promise<void>) => test(name, { skip, timeout: 240_000 }, work);
+
+real('it answers, and lists the models with their capabilities', async () => {
+  assert.deepEqual(await model.reachable(patient()), { ok: true, version: '0.24.0' });
+  const names = (await model.list(patient())).map((one) => one.name.replace(':latest', ''));
+  assert.ok(names.includes('smollm2-tools') && names.includes('smollm2-plain') && names.includes('minilm'));
+  assert.ok((await model.show('smollm2-tools', patient())).capabilities.includes('tools'));
+  const plain = await model.show('smollm2-plain', patient());
+  assert.ok(!plain.capabilities.includes('tools'));
+  assert.ok(plain.contextLength >= 2048, `context length ${plain.contextLength}`);
+});
+
+real('an answer streams in pieces, with its token counts', async () => {
+  const pieces: string[] = [];
+  let promptTokens = 0;
+  const request = ask('smollm2-plain', 'Say hello.', { options: { num_predict: 24, temperature: 0 } });
+  for await (const event of model.chat(request, patient())) {
+    if (event.type === 'text') pieces.push(event.text);
+    if (event.type === 'done') ({ promptTokens } = event);
+  }
+  assert.ok(pieces.length > 3, `${pieces.length} pieces`);
+  assert.ok(promptTokens > 3, `${promptTokens} tokens`);
+});
+
+real('a cancel while the prompt is read, before the first byte, is obeyed at once', async () => {
+  await complete(model, ask('smollm2-plain', 'Hi', { options: { num_predict: 1 } }), patient()); // loaded
+  const long = 'The quick brown fox jumps over the lazy dog. '.repeat(600);
+  const stop = new AbortController();
+  const started = performance.now();
+  const answer = complete(model, ask('smollm2-plain', long, { options: { num_predict: 8 } }), stop.signal);
+  setTimeout(() => stop.abort(), 300);
+  await assert.rejects(answer, (error: ModelError) => error.reason === 'cancelled');
+  const ms = performance.now() - started;
+  assert.ok(ms < 800, `took ${ms.toFixed(0)} ms, 300 of them before the cancel`);
+  // The server has let go of it as well: the next answer does not wait for the long prompt.
+  await complete(model, ask('smollm2-plain', 'Hi', { options: { num_predict: 1 } }), patient());
+});
+
+real('a schema constrains the answer', async () => {
+  const format = {
+    type: 'object',
+    properties: { tool: { type: 'string', enum: ['sandbox_run_code', 'answer'] } },
+    required: ['tool'],
+  };
+  const { text } = await complete(model, ask('smollm2-plain', 'Which tool?', { format }), patient());
+  assert.match(text, /^\s*\{\s*"tool"\s*:\s*"(sandbox_run_code|answer)"\s*\}\s*$/);
+});
+
+real('texts become vectors, near ones nearer', async () => {
+  const [cat = [], kitten = [], tax = []] = await model.embed(
+    'minilm',
+    ['a cat sleeps', 'a kitten is asleep', 'income tax return form'],
+    patient(),
+  );
+  const dot = (a: number[], b: number[]) => a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
+  assert.equal(cat.length, 384);
+  assert.ok(dot(cat, kitten) > dot(cat, tax) + 0.2);
+});
+
+for (const name of ['smollm2-plain', 'smollm2-tools']) {
+  real(`kuznia run with ${name}: a question, one tool called, its result in the answer`, async () => {
+    const main = join(import.meta.dirname, '..', 'dist', 'host', 'main.js');
+    const task = 'Use sandbox_run_code to compute 6 * 7.';
+    const { code, stdout, stderr } = await run([main, 'run', task, '--json', '--model', name]);
+    assert.ok(code === 0 || code === 1, stderr);
+    const said: unknown = JSON.parse(stdout);
+    assert.match(
+      JSON.stringify(said),
+      /"tool":"(sandbox_run_code|sandbox_execute_task|sandbox_find_tools|sandbox_forge_tool)"/,
+    );
+  });
+}
+
+function run(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const env = { ...cleanEnv(home), OLLAMA_HOST: server?.url ?? '' };
+    execFile(process.execPath, args, { env, timeout: 200_000 }, (error, stdout, stderr) => {
+      resolve({
+        code: error && typeof error.code === 'number' ? error.code : error ? -1 : 0,
+        stdout,
+        stderr,
+      });
+    });
+  });
+}
