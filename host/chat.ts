@@ -17,7 +17,7 @@ Usage: kuznia [chat] [--model NAME]
 
   --model NAME  the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
 In the chat: /help, /tools, /model [NAME], /quit. Ctrl-C stops an answer; at the prompt, twice, it quits.
-Without a model it says how to get one and plays a demonstration with recorded answers.
+Without a model it says how to get one and plays a demonstration with scripted answers.
 
 Example: kuznia --model qwen3:8b
 `;

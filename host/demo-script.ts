@@ -33,7 +33,7 @@ const publish = { name: 'sandbox_publish_tool', arguments: { name: 'iban_check' 
 
 /** The model's answers, each with a text from the question that it belongs to. */
 export const SCRIPT: Script = {
-  models: [{ name: 'recorded answers', capabilities: ['completion', 'tools'], contextLength: 32_768 }],
+  models: [{ name: 'scripted answers', capabilities: ['completion', 'tools'], contextLength: 32_768 }],
   paceMs: 12,
   answers: [
     {

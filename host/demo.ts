@@ -12,8 +12,9 @@ import { joined } from './session.ts';
 import { wrap } from './text.ts';
 
 const LABEL = [
-  'DEMONSTRATION: no model runs. The answers of a model are recorded; all else is real: the registry,',
-  'the gates, the sandbox, publishing, use, change and rollback (in a temporary folder, removed afterwards).',
+  'DEMONSTRATION: no model runs. Answers written beforehand stand in for one; all else is real: the',
+  'registry, the gates, the sandbox, publishing, use, change and rollback (in a temporary folder, removed',
+  'afterwards).',
 ].join(' ');
 
 /** Nobody is asked during it, and these would ask. */
@@ -32,7 +33,7 @@ function next(env: Io['env']): [string, string][] {
 
 const nobody = () => Promise.resolve('no' as const);
 
-/** Where no model is: says so in one line, then shows with recorded answers what one would do. */
+/** Where no model is: says so in one line, then shows with scripted answers what one would do. */
 export async function demonstrate(io: Io, why: string): Promise<number> {
   const columns = () => Math.min(io.columns(), 96);
   const narrow: Io = { ...io, columns };
@@ -82,7 +83,7 @@ export async function demonstrate(io: Io, why: string): Promise<number> {
     await rm(home, { recursive: true, force: true });
   }
   io.out(
-    `\n${dim('End of the demonstration; publishing was allowed in it, else you are asked.')} Try next:\n`,
+    `\n${dim('End of the demonstration. Publishing was allowed in it; else you are asked.')}\nTry next:\n`,
   );
   for (const [line, says] of next(io.env)) io.out(`  ${bold(line)}\n      ${dim(says)}\n`);
   return EXIT.done;

@@ -121,6 +121,9 @@ async function sandbox(): Promise<Check[]> {
         true,
         'The message says what to do; nothing in it is repaired silently.',
         async () => {
+          const { health } = await import('../servers/sandbox/definition.ts');
+          const warnings = await health(processRuntime().home);
+          if (warnings.length > 0) throw new Error(warnings.join(' '));
           const { tools, total } = listed.parse(value(await open.call('sandbox_list_tools', {}, { signal })));
           return `forged tools: ${total}, live: ${tools.filter((tool) => tool.live !== undefined).length}`;
         },

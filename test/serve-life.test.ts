@@ -102,10 +102,11 @@ test('HTTP: SIGTERM with calls in flight and streams open', { timeout }, async (
     (await second.call('every_say', { text: `it is ${token}` })).text,
     /it is \[secret:KUZNIA_TOKEN\]/,
   );
+  const running = new Set<unknown>();
   const calls = [old, first, second].map((client) =>
-    client.call('every_count', { to: 10, ms: 40 }, { onprogress: () => {} }),
+    client.call('every_count', { to: 10, ms: 40 }, { onprogress: () => running.add(client) }),
   );
-  await sleep(100);
+  await until('all run', () => running.size === 3);
   const since = performance.now();
   server.kill('SIGTERM');
   for (const one of await Promise.all(calls)) assert.deepEqual(one.value, { counted: 10 });

@@ -10,7 +10,7 @@ import { resources } from './resources.ts';
 import { closeSandbox, openSandbox, type Sandbox } from './sandbox.ts';
 import { shelf } from './shelf.ts';
 
-export { review } from './review.ts';
+export { health, review } from './review.ts';
 
 /** The sandbox server: a model writes a tool, it is tested in isolation, approved, published, improved, rolled back. */
 export const sandbox: ServerDefinition<SandboxConfig, Sandbox> = {

@@ -28,6 +28,14 @@ export async function review(home: string, name: string, version: string): Promi
   }
 }
 
+/** What is wrong with the registry of a home, each with what to do; nothing is changed by looking. */
+export async function health(home: string): Promise<string[]> {
+  const registry = await openRegistry(home);
+  const warnings = registry.warnings();
+  await registry.close();
+  return warnings;
+}
+
 /** Code, tests, grants, gates, and the difference to the version in use. */
 export async function reviewText(registry: Registry, name: string, version: string): Promise<string> {
   const { manifest, code, tests, verdict, status } = await registry.read(name, version);
