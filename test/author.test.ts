@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { codeIn, snakeCase } from '../servers/sandbox/author.ts';
+import { codeIn, snakeCase } from '../servers/sandbox/forge/author.ts';
 
 test('code is found in what models answer', () => {
   const code = 'export default (x) => x;';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { difference, passingStub } from '../servers/sandbox/compare.ts';
+import { difference, passingStub } from '../servers/sandbox/gates/compare.ts';
 
 test('differences name the place and both values', () => {
   assert.equal(difference({ a: [1, { b: 2 }] }, { a: [1, { b: 2 }] }), undefined);

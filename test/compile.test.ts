@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compile, guessLanguage } from '../servers/sandbox/compile.ts';
-import { typeOf } from '../servers/sandbox/contract.ts';
+import { compile, guessLanguage } from '../servers/sandbox/gates/compile.ts';
+import { typeOf } from '../servers/sandbox/gates/contract.ts';
 
 const input_schema = {
   type: 'object',

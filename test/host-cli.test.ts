@@ -25,10 +25,7 @@ before(async () => {
   home = await mkdtemp(join(tmpdir(), 'kuznia-cli-'));
   await build({
     absWorkingDir: root,
-    entryPoints: [
-      'host/main.ts',
-      ...['runner-child', 'runner-worker'].map((name) => `servers/sandbox/${name}.ts`),
-    ],
+    entryPoints: ['host/main.ts', ...['child', 'worker'].map((name) => `servers/sandbox/runner/${name}.ts`)],
     external: [...read.scripts.build.matchAll(/--external:(\S+)/g)].map(([, name = '']) => name),
     bundle: true,
     splitting: true,

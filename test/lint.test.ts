@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lint } from '../servers/sandbox/lint.ts';
+import { lint } from '../servers/sandbox/gates/lint.ts';
 
 const good = {
   name: 'slugify',

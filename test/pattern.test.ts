@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { patternFault } from '../servers/sandbox/pattern.ts';
+import { patternFault } from '../servers/sandbox/runner/pattern.ts';
 
 describe('patterns', () => {
   // Judged by running them: what is refused takes more than 10 times as long for each few characters more.

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { ToolError } from '../kit/tool.ts';
-import type { Registry } from '../servers/sandbox/registry.ts';
+import type { Registry } from '../servers/sandbox/registry/registry.ts';
 import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
 
 /** Refused with this message, and as an error that a model may see. */

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { openRegistry } from '../servers/sandbox/registry.ts';
+import { openRegistry } from '../servers/sandbox/registry/registry.ts';
 import { answering, bundledWorker, git, startWorker, tempHome } from './registry-kit.ts';
 
 const rounds = Number(process.env['KUZNIA_KILLS'] ?? 15);

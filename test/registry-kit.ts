@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { render } from '../servers/sandbox/catalogue.ts';
-import { commit, createTag } from '../servers/sandbox/commits.ts';
-import type { Change } from '../servers/sandbox/commits.ts';
-import { digestOf, pretty, toFiles } from '../servers/sandbox/records.ts';
-import type { CatalogueLine } from '../servers/sandbox/records.ts';
-import { openRegistry } from '../servers/sandbox/registry.ts';
-import type { Registry, ToolFiles } from '../servers/sandbox/registry.ts';
-import { placeOf } from '../servers/sandbox/repository.ts';
-import { Signer } from '../servers/sandbox/signing.ts';
+import { render } from '../servers/sandbox/registry/catalogue.ts';
+import { commit, createTag } from '../servers/sandbox/registry/commits.ts';
+import type { Change } from '../servers/sandbox/registry/commits.ts';
+import { digestOf, pretty, toFiles } from '../servers/sandbox/registry/records.ts';
+import type { CatalogueLine } from '../servers/sandbox/registry/records.ts';
+import { openRegistry } from '../servers/sandbox/registry/registry.ts';
+import type { Registry, ToolFiles } from '../servers/sandbox/registry/registry.ts';
+import { placeOf } from '../servers/sandbox/registry/repository.ts';
+import { Signer } from '../servers/sandbox/registry/signing.ts';
 
 const open = new Map<string, Registry[]>();
 

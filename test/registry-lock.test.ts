@@ -3,8 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { acquire } from '../servers/sandbox/lock.ts';
-import { openRegistry } from '../servers/sandbox/registry.ts';
+import { acquire } from '../servers/sandbox/registry/lock.ts';
+import { openRegistry } from '../servers/sandbox/registry/registry.ts';
 import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
 
 test('locks: a dead holder is replaced at once, a living one is named, a stale one of git is removed', async (t) => {

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { tidy } from '../servers/sandbox/commits.ts';
-import { openRegistry } from '../servers/sandbox/registry.ts';
-import { placeOf } from '../servers/sandbox/repository.ts';
+import { tidy } from '../servers/sandbox/registry/commits.ts';
+import { openRegistry } from '../servers/sandbox/registry/registry.ts';
+import { placeOf } from '../servers/sandbox/registry/repository.ts';
 import { answering, git, opened, seeded, tempHome } from './registry-kit.ts';
 
 test('a thousand published tools open about as fast as ten', async (t) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { deflateSync } from 'node:zlib';
-import type { Registry } from '../servers/sandbox/registry.ts';
+import type { Registry } from '../servers/sandbox/registry/registry.ts';
 import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
 
 async function until(done: () => boolean, ms = 5000): Promise<boolean> {

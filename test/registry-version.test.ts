@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bumpBetween, byVersion, raised } from '../servers/sandbox/version.ts';
+import { bumpBetween, byVersion, raised } from '../servers/sandbox/registry/version.ts';
 
 const title = { type: 'string' };
 const contract = (input: object, output?: object) => ({

@@ -1,7 +1,7 @@
 // A process of its own that writes to a registry: `many HOME PREFIX COUNT` publishes tools, `churn HOME NAME` goes on
 // until it is killed. Each acknowledged step is a line on stdout.
 import { writeSync } from 'node:fs';
-import { openRegistry } from '../servers/sandbox/registry.ts';
+import { openRegistry } from '../servers/sandbox/registry/registry.ts';
 import { answering, judged } from './registry-kit.ts';
 
 const [mode = '', home = '', name = '', count = '0'] = process.argv.slice(2);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ToolError } from '../kit/tool.ts';
-import { openRegistry } from '../servers/sandbox/registry.ts';
-import { Signer } from '../servers/sandbox/signing.ts';
+import { openRegistry } from '../servers/sandbox/registry/registry.ts';
+import { Signer } from '../servers/sandbox/registry/signing.ts';
 import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
 
 test('opening writes nothing, and a registry that is not there is empty', async (t) => {
@@ -214,7 +214,7 @@ test('processes that need a key at the same moment agree on one', async (t) => {
 
 test('an open registry keeps no process alive', (t) => {
   const home = tempHome(t);
-  const code = `import { openRegistry } from ${JSON.stringify(join(import.meta.dirname, '../servers/sandbox/registry.ts'))};
+  const code = `import { openRegistry } from ${JSON.stringify(join(import.meta.dirname, '../servers/sandbox/registry/registry.ts'))};
     const registry = await openRegistry(${JSON.stringify(home)}); console.log((await registry.list()).length);`;
   const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
   const done = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Runner, RunRequest, Verdict } from '../servers/sandbox/runner.ts';
+import type { Runner, RunRequest, Verdict } from '../servers/sandbox/runner/runner.ts';
 
 /** What a test may say about a call beside its code. */
 export type Extra = Partial<Omit<RunRequest, 'program'>>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { quickjsRunner } from '../servers/sandbox/runner.ts';
+import { quickjsRunner } from '../servers/sandbox/runner/runner.ts';
 import { linux, run, status, told, until } from './runner-kit.ts';
 
 const runner = quickjsRunner();

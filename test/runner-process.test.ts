@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { quickjsRunner } from '../servers/sandbox/runner.ts';
+import { quickjsRunner } from '../servers/sandbox/runner/runner.ts';
 import { alive, linux, run, status, told, until } from './runner-kit.ts';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -156,7 +156,7 @@ test('calls one after another leave nothing behind', linux, async () => {
 
 const program = (
   body: string,
-) => `import { quickjsRunner } from ${JSON.stringify(join(root, 'servers/sandbox/runner.ts'))};
+) => `import { quickjsRunner } from ${JSON.stringify(join(root, 'servers/sandbox/runner/runner.ts'))};
   const runner = quickjsRunner(); const go = (code, timeoutMs = 60000) => runner.run({ program: { kind: 'snippet', code }, input: undefined, timeoutMs, clock: 'real' });
   ${body}`;
 
@@ -200,8 +200,8 @@ describe('the processes', linux, () => {
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
     const entries = {
       'host/main': join(folder, 'main.mjs'),
-      'servers/sandbox/runner-child': join(root, 'servers/sandbox/runner-child.ts'),
-      'servers/sandbox/runner-worker': join(root, 'servers/sandbox/runner-worker.ts'),
+      'servers/sandbox/runner/child': join(root, 'servers/sandbox/runner/child.ts'),
+      'servers/sandbox/runner/worker': join(root, 'servers/sandbox/runner/worker.ts'),
     };
     await build({
       entryPoints: entries,

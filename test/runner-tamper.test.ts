@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { quickjsRunner } from '../servers/sandbox/runner.ts';
+import { quickjsRunner } from '../servers/sandbox/runner/runner.ts';
 import { run, told } from './runner-kit.ts';
 
 const runner = quickjsRunner();

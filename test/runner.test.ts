@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { quickjsRunner, type RunRequest, type Verdict } from '../servers/sandbox/runner.ts';
+import { quickjsRunner, type RunRequest, type Verdict } from '../servers/sandbox/runner/runner.ts';
 
 const runner = quickjsRunner();
 after(() => runner.close());

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { checkSchema, validate } from '../servers/sandbox/schema.ts';
+import { checkSchema, validate } from '../servers/sandbox/runner/schema.ts';
 
 const object = (properties: unknown, rest: Record<string, unknown> = {}) => ({
   type: 'object',

@@ -209,9 +209,13 @@ export const rssMb = (pid: number) =>
 export async function serveHere<Config, Deps>(
   t: TestContext,
   definition: ServerDefinition<Config, Deps>,
-  { extend, ...options }: Partial<HttpOptions> & Pick<Serving, 'extend'> = {},
+  {
+    extend,
+    env = {},
+    ...options
+  }: Partial<HttpOptions> & Pick<Serving, 'extend'> & { env?: Record<string, string> } = {},
 ): Promise<{ url: string; sessions: () => number; opened: Opened; close: () => Promise<void> }> {
-  const runtime = { home: tempHome(t), journal: noJournal, env: {} };
+  const runtime = { home: tempHome(t), journal: noJournal, env };
   const opened = await open([mountable(definition)], runtime);
   const changes = (listener: () => void) => {
     const stops = opened.mounted.map((one) => one.onChange(listener));

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { toolFor, ToolError, type JsonObject } from '../../kit/tool.ts';
-import { compile, guessLanguage, type Language } from './compile.ts';
-import { judge, LIMITS, type Candidate, type Judgement } from './gates.ts';
-import { testCase, toolName } from './records.ts';
-import type { Registry, StoredVersion } from './registry.ts';
-import { checkSchema } from './schema.ts';
+import { compile, guessLanguage, type Language } from './gates/compile.ts';
+import { judge, LIMITS, type Candidate, type Judgement } from './gates/gates.ts';
+import { testCase, toolName } from './registry/records.ts';
+import type { Registry, StoredVersion } from './registry/registry.ts';
+import { checkSchema } from './runner/schema.ts';
 import { bareName, type Sandbox } from './sandbox.ts';
 
 const tool = toolFor<Sandbox>();

@@ -1,5 +1,5 @@
 import { ToolError, type Catalogue, type ListedTool } from '../../kit/tool.ts';
-import type { LiveTool } from './registry.ts';
+import type { LiveTool } from './registry/registry.ts';
 import { bareName, forgedName, resultSchema, runPublished, type Sandbox } from './sandbox.ts';
 
 /** The published tools as MCP tools of their own, kept up with the catalogue of the registry. */
@@ -19,7 +19,10 @@ export function forgedTools(sandbox: Sandbox): Catalogue {
     return { listed, names };
   };
   return {
-    list: () => current().listed,
+    list: () => {
+      sandbox.warm();
+      return current().listed;
+    },
     has: (name) => current().names.has(name),
     onChange: (listener) => registry.onChange(listener),
     call: (name, input, ctx) => {

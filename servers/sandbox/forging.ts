@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { toolFor, ToolError, type JsonObject, type ToolContext } from '../../kit/tool.ts';
-import * as author from './author.ts';
+import * as author from './forge/author.ts';
 import { candidateOf, gateScope, keepVerdict, nextStep, saveDraft } from './drafts.ts';
-import { forge, improve, type Forged, type ForgeScope } from './forge.ts';
-import type { LiveTool } from './registry.ts';
+import { forge, improve, type Forged, type ForgeScope } from './forge/forge.ts';
+import type { LiveTool } from './registry/registry.ts';
 import {
   bareName,
   forgedName,

@@ -1,5 +1,5 @@
 import type { Prompt } from '../../kit/tool.ts';
-import { LIMITS } from './gates.ts';
+import { LIMITS } from './gates/gates.ts';
 import type { Sandbox } from './sandbox.ts';
 
 export const guides: Prompt<Sandbox>[] = [

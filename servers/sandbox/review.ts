@@ -1,5 +1,5 @@
-import { openRegistry, type Registry } from './registry.ts';
-import { short } from './compare.ts';
+import { openRegistry, type Registry } from './registry/registry.ts';
+import { short } from './gates/compare.ts';
 
 /** What a person sees before deciding on a version, and how the decision is kept. */
 export interface Review {

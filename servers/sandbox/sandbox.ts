@@ -1,11 +1,11 @@
 import type { Journal } from '../../kit/journal.ts';
 import { ModelError, type Model } from '../../kit/model.ts';
 import { ToolError, type JsonObject, type Runtime, type ToolContext } from '../../kit/tool.ts';
-import type { Author } from './author.ts';
-import { short } from './compare.ts';
+import type { Author } from './forge/author.ts';
+import { short } from './gates/compare.ts';
 import type { SandboxConfig } from './config.ts';
-import { openRegistry, type Registry } from './registry.ts';
-import { quickjsRunner, type Runner, type Verdict } from './runner.ts';
+import { openRegistry, type Registry } from './registry/registry.ts';
+import { quickjsRunner, type Runner, type Verdict } from './runner/runner.ts';
 import { ToolSearch } from './search.ts';
 
 /** What the sandbox server's tools work with. */
@@ -16,20 +16,27 @@ export interface Sandbox {
   search: ToolSearch;
   journal: Journal;
   home: string;
+  /** Called when somebody looks at the tools: they will call one soon, and should not wait for the first worker. */
+  warm: () => void;
   /** The model that writes tools, chosen by name, by configuration, or as the first one installed that fits. */
   author: (name: string | undefined, signal: AbortSignal) => Promise<Author>;
 }
 
 export async function openSandbox(config: SandboxConfig, runtime: Runtime): Promise<Sandbox> {
   const registry = await openRegistry(runtime.home);
+  const runner = quickjsRunner();
   let model = runtime.model;
+  let warming: NodeJS.Timeout | undefined;
   return {
     config,
     registry,
-    runner: quickjsRunner(),
+    runner,
     search: new ToolSearch(),
     journal: runtime.journal,
     home: runtime.home,
+    warm() {
+      warming ??= setTimeout(() => runner.warm(), WARM_MS).unref();
+    },
     async author(name, signal) {
       if (!model) {
         const { ollamaModel } = await import('../../kit/ollama.ts');
@@ -43,6 +50,9 @@ export async function openSandbox(config: SandboxConfig, runtime: Runtime): Prom
 export async function closeSandbox({ registry, runner }: Sandbox): Promise<void> {
   await Promise.allSettled([registry.close(), runner.close()]);
 }
+
+/** After the first list, so that the answer to it is out before the work begins. */
+const WARM_MS = 250;
 
 /** Models that were trained on code come first, then the order in which Ollama lists them. */
 async function installedModel(model: Model, signal: AbortSignal): Promise<string> {

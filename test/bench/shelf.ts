@@ -1,16 +1,16 @@
 import { command } from '../../kit/command.ts';
-import { render } from '../../servers/sandbox/catalogue.ts';
-import { commit, type Change } from '../../servers/sandbox/commits.ts';
-import { digestOf, pretty, toFiles } from '../../servers/sandbox/records.ts';
+import { render } from '../../servers/sandbox/registry/catalogue.ts';
+import { commit, type Change } from '../../servers/sandbox/registry/commits.ts';
+import { digestOf, pretty, toFiles } from '../../servers/sandbox/registry/records.ts';
 import type {
   CatalogueLine,
   StoredVerdict,
   ToolFiles,
   VerdictRecord,
-} from '../../servers/sandbox/records.ts';
-import { openRegistry } from '../../servers/sandbox/registry.ts';
-import { placeOf } from '../../servers/sandbox/repository.ts';
-import { Signer } from '../../servers/sandbox/signing.ts';
+} from '../../servers/sandbox/registry/records.ts';
+import { openRegistry } from '../../servers/sandbox/registry/registry.ts';
+import { placeOf } from '../../servers/sandbox/registry/repository.ts';
+import { Signer } from '../../servers/sandbox/registry/signing.ts';
 
 const VERBS =
   `convert extract validate compare sort split merge format count average encode decode group filter
