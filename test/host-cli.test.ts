@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { build } from 'esbuild';
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,35 +11,18 @@ import { exitCode, type Command, type Io } from '../host/io.ts';
 import { ollamaDouble, type Asked, type DoubleModel, type Reply } from './doubles/ollama.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const manifest = z.object({ version: z.string(), scripts: z.object({ build: z.string() }) });
-let dist = '';
+// As it is shipped; `npm test` builds it first.
+const dist = join(root, 'dist');
+const version = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))).version;
 let home = '';
-let version = '';
 
-// Bundled as it is shipped: half the CPU of running the sources, a dozen times over.
 before(async () => {
-  const read = manifest.parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
-  version = read.version;
-  dist = await mkdtemp(join(root, 'node_modules', '.kuznia-test-'));
   home = await mkdtemp(join(tmpdir(), 'kuznia-cli-'));
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['host/main.ts', ...['child', 'worker'].map((name) => `servers/sandbox/runner/${name}.ts`)],
-    external: [...read.scripts.build.matchAll(/--external:(\S+)/g)].map(([, name = '']) => name),
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    outdir: dist,
-    outbase: root,
-    chunkNames: 'chunks/[name]-[hash]',
-    logLevel: 'warning',
-  });
 });
 
 after(async () => {
-  await rm(dist, { recursive: true, force: true });
   await rm(home, { recursive: true, force: true });
 });
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { CLIENTS, approves, connect, declines, type Driver, type Way } from './clients.ts';
-import { MODERN, missing, until } from './support.ts';
+import { MODERN, missing, real, until } from './support.ts';
 
 interface Call {
   tool: string;
@@ -67,37 +67,41 @@ const Observed = z.object({
 });
 type Observed = z.infer<typeof Observed>;
 
-/** Declares one test for every client and way. */
-export function interop(title: string, ways: Ways, things: Things): void {
+const PYTHONS = [
+  { variable: 'KUZNIA_PYTHON', mode: 'legacy', label: 'Python 2.x legacy' },
+  { variable: 'KUZNIA_PYTHON', mode: 'auto', label: 'Python 2.x auto' },
+  { variable: 'KUZNIA_PYTHON', mode: MODERN, label: 'Python 2.x pinned' },
+  { variable: 'KUZNIA_PYTHON1', mode: 'v1', label: 'Python 1.x' },
+];
+
+/** Declares one test for every client and way; without REQUIRE_REAL=1 only for those in `quick`, when it is given. */
+export function interop(title: string, ways: Ways, things: Things, quick?: string[]): void {
+  const left = (name: string) =>
+    process.env['REQUIRE_REAL'] === '1' || (quick?.includes(name) ?? true)
+      ? false
+      : 'only with REQUIRE_REAL=1';
   for (const kind of CLIENTS) {
-    for (const [name, way] of waysOf(ways, kind.startsWith('v2 ') && kind !== 'v2 legacy')) {
-      test(`${title}: ${kind} client over ${name}`, { timeout: 60_000 }, async (t) => {
+    const modern = kind === 'v2 auto' || kind === 'v2 pinned';
+    for (const [where, way] of waysOf(ways, modern)) {
+      const name = `${kind} client over ${where}`;
+      test(`${title}: ${name}`, { timeout: 60_000, skip: left(name) }, async (t) => {
         let answers = approves;
         const driver = await connect(t, kind, await way(t), { person: () => answers() });
         const observed = await observe(driver, things, (next) => (answers = next));
         check(observed, things);
-        if (kind.startsWith('v2')) {
-          assert.equal(observed.version === MODERN, kind !== 'v2 legacy', observed.version);
-        }
+        if (kind !== 'v1') assert.equal(observed.version === MODERN, modern, observed.version);
       });
     }
   }
-  const pythons = [
-    { variable: 'KUZNIA_PYTHON', modes: ['legacy', 'auto', MODERN] },
-    { variable: 'KUZNIA_PYTHON1', modes: ['v1'] },
-  ];
-  for (const { variable, modes } of pythons) {
-    const python = process.env[variable];
-    for (const mode of modes) {
-      for (const [name, way] of waysOf(ways, mode === 'auto' || mode === MODERN)) {
-        const label = `${title}: Python client (${variable === 'KUZNIA_PYTHON' ? `2.x, ${mode}` : '1.x'}) over ${name}`;
-        test(label, { timeout: 60_000, skip: missing(variable) }, async (t) => {
-          const observed = await observePython(python ?? '', mode, await way(t), things);
-          check(observed, things);
-          if (variable === 'KUZNIA_PYTHON')
-            assert.equal(observed.version === MODERN, mode !== 'legacy', observed.version);
-        });
-      }
+  for (const { variable, mode, label } of PYTHONS) {
+    const modern = mode === 'auto' || mode === MODERN;
+    for (const [where, way] of waysOf(ways, modern)) {
+      const name = `${label} client over ${where}`;
+      test(`${title}: ${name}`, { timeout: 60_000, skip: missing(variable) || left(name) }, async (t) => {
+        const observed = await observePython(real(variable), mode, await way(t), things);
+        check(observed, things);
+        if (mode !== 'v1') assert.equal(observed.version === MODERN, modern, observed.version);
+      });
     }
   }
 }

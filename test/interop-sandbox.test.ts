@@ -58,4 +58,5 @@ interop(
     sse: async (t) => ({ sse: (await serveHere(t, sandbox, { env, sse: true })).url.replace(/mcp$/, 'sse') }),
   },
   things,
+  ['v1 client over stdio'],
 );

@@ -34,6 +34,13 @@ export function missing(...variables: string[]): string | false {
   return `${absent.join(' and ')} not set; .ci/run sets them`;
 }
 
+/** The path that a variable of .ci/run holds. */
+export function real(variable: string): string {
+  const path = process.env[variable] ?? '';
+  assert.ok(existsSync(path), `${variable} is not set to a file; .ci/run sets it`);
+  return path;
+}
+
 /** A folder that is gone after the test. */
 export function tempHome(t: TestContext): string {
   const home = mkdtempSync(join(tmpdir(), 'kuznia-test-'));
