@@ -90,6 +90,8 @@ export async function serveHttp(
     http.once('error', reject);
     http.listen(options.port, options.host, resolve);
   });
+  // One connection's fault (too many open files, say) is no reason to end the others.
+  http.on('error', (error) => void internalError(error));
   const stopFollowing = onChange(() => modern.notify.toolsChanged());
   const address = http.address();
   const port = typeof address === 'object' && address ? address.port : options.port;

@@ -1,4 +1,5 @@
 import { parseJSONRPCMessage, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/server';
+import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
 /** A message past this is refused; the SDK's own limit is the same, but ends the connection. */
@@ -25,6 +26,7 @@ export class LineTransport implements Transport {
   #parts: Buffer[] = [];
   #length = 0;
   #closed = false;
+  #draining: Promise<void> | undefined;
   /** Set while a line past the limit streams by: its first bytes, and its last ones so far. */
   #refused: { head: string; tail: string } | undefined;
 
@@ -47,17 +49,19 @@ export class LineTransport implements Transport {
   async send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed) return;
     if (this.#output.write(`${JSON.stringify(message)}\n`)) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        this.#output.off('drain', done);
-        this.#output.off('close', done);
-        this.#output.off('error', done);
-        resolve();
-      };
-      this.#output.on('drain', done);
-      this.#output.on('close', done);
-      this.#output.on('error', done);
-    });
+    this.#draining ??= this.#drained();
+    await this.#draining;
+  }
+
+  /** When the reader has taken what is written, or is gone. */
+  async #drained(): Promise<void> {
+    const over = new AbortController();
+    const events = ['drain', 'close', 'error'].map((event) =>
+      once(this.#output, event, { signal: over.signal }).catch(() => undefined),
+    );
+    await Promise.race(events);
+    over.abort();
+    this.#draining = undefined;
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { conformance, extend } from './fixtures/conformance.ts';
-import { missing, serveHere, tempHome } from './support.ts';
+import { missing, real, serveHere, tempHome } from './support.ts';
 
 /** What a revision requires, and what else the suite runs, reports, and does not count. */
 const revisions: { revision: string; required: number; mayFail: string[] }[] = [
@@ -34,15 +34,8 @@ for (const { revision, required, mayFail } of revisions) {
   const skip = missing('KUZNIA_NODE22', 'KUZNIA_CONFORMANCE');
   test(`conformance: every scenario that ${revision} requires`, { skip, timeout: 180_000 }, async (t) => {
     const { url } = await serveHere(t, conformance, { extend });
-    const args = [
-      process.env['KUZNIA_CONFORMANCE'] ?? '',
-      'server',
-      '--url',
-      url,
-      '--requirements',
-      revision,
-    ];
-    const run = promisify(execFile)(process.env['KUZNIA_NODE22'] ?? '', [...args, '-o', tempHome(t)], {
+    const args = [real('KUZNIA_CONFORMANCE'), 'server', '--url', url, '--requirements', revision];
+    const run = promisify(execFile)(real('KUZNIA_NODE22'), [...args, '-o', tempHome(t)], {
       timeout: 170_000,
       maxBuffer: 64 * 1024 * 1024,
     });
