@@ -19,7 +19,10 @@ export interface ToolContext {
 
 /** A question that a person answers before `run` starts. */
 export interface Question {
-  /** What is about to happen, whole enough to decide on. */
+  /**
+   * What is about to happen, whole enough to decide on. An answer counts for these words only: the same state must
+   * give the same ones, or the person is asked for ever.
+   */
   message: string;
   /** What a person does where the client cannot ask: a command, said whole. */
   elsewhere: string;
