@@ -42,8 +42,8 @@ export interface Caller {
   client: string;
   signal: AbortSignal;
   progress: ToolContext['progress'];
-  /** The person's answer to the question, when the client came back with one. */
-  answer: 'accepted' | 'declined' | 'none';
+  /** The person's answer to the question; `dismissed` is a question that was closed without one. */
+  answer: 'accepted' | 'declined' | 'dismissed' | 'none';
   /** What that answer was about, as the `ask` outcome had it. */
   about?: string;
   canAsk: boolean;
@@ -142,7 +142,7 @@ async function callTool<Deps>(
     const asked = tool.long && isJobCall(input) ? undefined : await tool.confirm(args, deps, ctx);
     // An answer counts for what the person saw: with other arguments, or when things have changed since, it is none.
     const about = asked && digest([tool.name, args, asked.message]);
-    const answer = caller.about === about || caller.answer === 'declined' ? caller.answer : 'none';
+    const answer = caller.about === about || caller.answer !== 'accepted' ? caller.answer : 'none';
     if (asked && about && answer !== 'accepted') {
       if (answer === 'none' && caller.canAsk) return { kind: 'ask', question: asked, about };
       const why = answer === 'declined' ? 'A person declined it.' : 'A person has to decide this.';

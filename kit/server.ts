@@ -212,7 +212,8 @@ const canFillForms = (said: { form?: unknown; url?: unknown } | undefined) =>
 function answerOf(ctx: ServerContext): Caller['answer'] {
   const response = inputResponse(ctx.mcpReq.inputResponses, 'decision');
   if (response.kind === 'missing') return 'none';
-  if (response.kind !== 'elicit' || response.action !== 'accept') return 'declined';
+  if (response.kind !== 'elicit' || response.action === 'cancel') return 'dismissed';
+  if (response.action !== 'accept') return 'declined';
   return decision.safeParse(response.content).data?.approve === true ? 'accepted' : 'declined';
 }
 

@@ -36,7 +36,7 @@ export interface Opened {
   call: (
     tool: string,
     input?: object,
-    answer?: 'accepted' | 'declined' | 'none',
+    answer?: 'accepted' | 'declined' | 'dismissed' | 'none',
   ) => Promise<Outcome & { notes: string[] }>;
   /** Calls it and expects a value. */
   value: (tool: string, input?: object) => Promise<Record<string, unknown>>;

@@ -167,6 +167,11 @@ for (const [what, change, expected] of [
     /\$ref/,
   ],
   [
+    'an argument that clients would copy into a header',
+    { input_schema: { type: 'object', properties: { a: { type: 'string', 'x-mcp-header': 'A' } } } },
+    /x-mcp-header.*leave it out/,
+  ],
+  [
     'a catastrophic pattern',
     { input_schema: { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } } },
     /pattern/,
@@ -199,6 +204,8 @@ test('a tool that asks for grants is kept and shown, approved by a person only, 
   assert.match(asked, /A person has to decide this.*kuznia approve granted 1\.0\.0/);
   const declined = await call('sandbox_approve_tool', { name: 'granted', version: '1.0.0' }, 'declined');
   assert.equal(declined.kind, 'error');
+  const dismissed = await call('sandbox_approve_tool', { name: 'granted', version: '1.0.0' }, 'dismissed');
+  assert.match(JSON.stringify(dismissed), /A person has to decide this/);
   const accepted = await call('sandbox_approve_tool', { name: 'granted', version: '1.0.0' }, 'accepted');
   assert.equal(accepted.kind, 'value');
   assert.match(

@@ -73,6 +73,7 @@ export const REPLACED: ReadonlyMap<string, string> = new Map([
   ['nullable', 'use a type such as ["string", "null"]'],
   ['optional', 'leave the name out of required instead'],
   ['example', 'use examples, which is an array'],
+  ['x-mcp-header', 'leave it out: clients would copy such an argument into an HTTP header'],
   ['discriminator', 'use oneOf with a const in each'],
 ]);
 
