@@ -36,7 +36,7 @@ test('a thousand published tools open about as fast as ten', async (t) => {
   );
   const added = middle(times.manyCpu) - middle(times.fewCpu);
   t.diagnostic(`1,000 tools add ${added.toFixed(1)} ms of CPU`);
-  // A server needs some 250 ms of it to start (DESIGN section 9): what 1,000 tools add must be lost in that.
+  // A server needs some 250 ms of it to start itself: what 1,000 tools add must be lost in that.
   assert.ok(added < 60, `1,000 tools add ${added} ms of CPU`);
   const registry = await opened(homes.many);
   const started = performance.now();

@@ -43,7 +43,7 @@ export function bumpBetween(before: Contract, after: Contract): Bump {
   return admits(before.input_schema, after.input_schema, 'input') ? 'patch' : 'minor';
 }
 
-/** Without an output schema a tool answers `{ value }` (DESIGN section 5). */
+/** Without an output schema a tool answers `{ value }`. */
 function output(contract: Contract): unknown {
   return contract.output_schema ?? { type: 'object', properties: { value: {} }, required: ['value'] };
 }
