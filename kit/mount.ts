@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Jobs } from './jobs.ts';
 import type { JournalEntry } from './journal.ts';
 import { internalError } from './log.ts';
-import { redact } from './secrets.ts';
+import { redact, redactKnown } from './secrets.ts';
 import {
   ToolError,
   type Catalogue,
@@ -188,7 +188,7 @@ function finish(tool: string, value: JsonObject): Outcome {
       `The result of ${tool} has ${text.length} characters; the limit is ${MAX_RESULT_CHARS}. Ask for a smaller part.`,
     );
   }
-  const safe = redact(text);
+  const safe = redactKnown(text);
   return safe === text ? { kind: 'value', text, value } : { kind: 'value', ...reparsed(safe, value) };
 }
 
@@ -197,7 +197,7 @@ function reparsed(safe: string, value: JsonObject): { text: string; value: JsonO
   try {
     return { text: safe, value: asObject(JSON.parse(safe)) };
   } catch {
-    const text = JSON.stringify(value, (_key, part) => (typeof part === 'string' ? redact(part) : part));
+    const text = JSON.stringify(value, (_key, part) => (typeof part === 'string' ? redactKnown(part) : part));
     return { text, value: asObject(JSON.parse(text)) };
   }
 }

@@ -158,17 +158,23 @@ const shapes: [RegExp, string][] = [
 const hint =
   /gl[a-z]{2,5}-|gh[pousr]_|_pat_|npm_|xox|sk-|AGE-S|AKIA|ASIA|PRIVATE KEY|token|bearer|authoriz|cookie|-code|api.?key|passw|secret|[?&;](?:code|sig)=|signature|@/i;
 
-/** The text without registered secrets (plain, JSON, URL, hex, base64) and without tokens of a well-known shape. */
+/**
+ * The text without registered secrets (plain, JSON, URL, hex, base64): for results, which are data. Only what is known
+ * to be a secret is taken out of them; code and URLs that merely look like holding one stay whole.
+ */
+export function redactKnown(text: string): string {
+  if (needles.size === 0) return text;
+  registered ??= compile();
+  const { pattern, longestFirst } = registered;
+  return text.replace(pattern, (found) => {
+    const label = longestFirst.find((needle) => found.startsWith(needle.text))?.label;
+    return label === undefined ? '[secret]' : `[secret:${label}]`;
+  });
+}
+
+/** The text without registered secrets, and without tokens of a well-known shape: for logs, journal and errors. */
 export function redact(text: string): string {
-  let clean = text;
-  if (needles.size > 0) {
-    registered ??= compile();
-    const { pattern, longestFirst } = registered;
-    clean = clean.replace(pattern, (found) => {
-      const label = longestFirst.find((needle) => found.startsWith(needle.text))?.label;
-      return label === undefined ? '[secret]' : `[secret:${label}]`;
-    });
-  }
+  let clean = redactKnown(text);
   if (!hint.test(clean)) return clean;
   for (const [pattern, shown] of shapes) clean = clean.replace(pattern, shown);
   return clean;

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile, guessLanguage } from '../servers/sandbox/gates/compile.ts';
 import { typeOf } from '../servers/sandbox/gates/contract.ts';
@@ -66,6 +69,38 @@ test('TypeScript that was saved as JavaScript is told so', async () => {
   const found = await javascript('export default (input: { n: number }) => ({ twice: input.n });');
   assert.match(found.faults.join(), /line 1: .*TypeScript files.*language "typescript"/);
   assert.equal(found.broken, true);
+});
+
+test('the compiler neither reads nor writes files that a tool names', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'kuznia-foreign-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const [ts, js] = [join(folder, 'mod.ts'), join(folder, 'mod.js')];
+  await writeFile(ts, 'export const KEY = "ts-private-literal" as const;');
+  await writeFile(js, 'mine');
+  const rest = '\nexport default () => ({ twice: 1 });';
+  for (const code of [
+    `import type { KEY } from ${JSON.stringify(ts)};${rest}`,
+    `import { KEY } from ${JSON.stringify(ts)}; console.log(KEY);${rest}`,
+    `const guess: typeof import(${JSON.stringify(js)})["KEY"] = "guess"; console.log(guess);${rest}`,
+    `/// <reference path=${JSON.stringify(ts)} />${rest}`,
+  ]) {
+    const { faults } = await typescript(code);
+    assert.ok(faults.length > 0, code);
+    assert.doesNotMatch(faults.join(), /ts-private-literal/);
+  }
+  const jsdoc = await javascript(
+    `/** @type {import(${JSON.stringify(js)}).KEY} */\nlet x = "guess"; console.log(x);${rest}`,
+  );
+  assert.doesNotMatch(jsdoc.faults.join(), /ts-private-literal/);
+  assert.equal(await readFile(js, 'utf8'), 'mine');
+  assert.deepEqual((await readdir(folder)).sort(), ['mod.js', 'mod.ts']);
+});
+
+test('comments that switch the check off are refused', async () => {
+  for (const comment of ['// @ts-nocheck', '// @ts-ignore', '/* @ts-expect-error */']) {
+    const { faults } = await typescript(`${comment}\nexport default () => ({ twice: nothing });`);
+    assert.match(faults.join(), /line 1: `@ts-[a-z-]+` has no place in a tool/);
+  }
 });
 
 test('the language of code that came without one', () => {

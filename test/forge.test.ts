@@ -112,9 +112,12 @@ test('a long forge comes back as a job that is waited on', async () => {
 });
 
 test('a tool that exists is never overwritten by a new one of its name', async () => {
-  const model = scriptedModel({
-    answers: [planned, written(GOOD), tested, planned, written(GOOD), tested].map((one) => ({ ...one })),
+  const again = (one: ScriptedAnswer): ScriptedAnswer => ({
+    ...one,
+    last: one.last?.map((text) => text.replace('`count_vowels`', '`count_vowels_v2`')),
   });
+  const once = [planned, written(GOOD), tested];
+  const model = scriptedModel({ answers: [...once, ...once.map(again)] });
   const { value } = await openSandboxServer({ model });
   await value('sandbox_forge_tool', { task: TASK });
   assert.equal((await value('sandbox_forge_tool', { task: TASK }))['name'], 'count_vowels_v2');
@@ -164,6 +167,64 @@ test('improved: old tests stay and must pass, the version goes up', async () => 
   );
   await value('sandbox_publish_tool', { name: 'count_vowels' });
   assert.deepEqual(await value('forged_count_vowels', { text: 'sky' }), { vowels: 1 });
+});
+
+test('a test is dropped only where the change quotes its name', async () => {
+  const answers = () => [planned, written(GOOD), tested, changedPlan, changedTests];
+  for (const [change, kept] of [
+    ['Change one thing.', true],
+    ['Change "1 one".', false],
+  ] as const) {
+    const model = scriptedModel({
+      answers: [
+        ...answers(),
+        { last: ['Change the tool `count_vowels`'], answer: fence(GOOD.replace('aeiou', 'aeiouy')) },
+      ],
+    });
+    const { value } = await openSandboxServer({ model });
+    await value('sandbox_forge_tool', { task: TASK });
+    await value('sandbox_improve_tool', { name: 'count_vowels', change });
+    const { tests } = await value('sandbox_show_tool', { name: 'count_vowels' });
+    assert.equal(JSON.stringify(tests).includes('"1 one"'), kept, change);
+  }
+});
+
+test('a tool without an output schema can be improved: from then on it says { value } itself', async () => {
+  const plan = { ...PLAN, name: 'bare', output: [field('value', 'any')] };
+  const model = scriptedModel({
+    answers: [
+      { last: ['`bare`', 'Say what it is after the change'], answer: plan },
+      {
+        last: ['Change the tool `bare`', 'Return the result as { value'],
+        answer: fence('export default ({ text }) => ({ value: text.length + 1 });'),
+      },
+      {
+        last: ['`bare` was changed'],
+        answer: {
+          tests: [
+            { name: 'x', input: { text: 'abcd' }, output: { value: 5 } },
+            { name: 'y', input: { text: 'abc' }, output: { value: 4 } },
+          ],
+          refused: [],
+        },
+      },
+    ],
+  });
+  const { value } = await openSandboxServer({ model });
+  await value('sandbox_save_tool', {
+    name: 'bare',
+    description: 'Measures a text.',
+    input_schema: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] },
+    code: 'export default ({ text }) => text.length + 1',
+    tests: [
+      { name: 'one', input: { text: 'a' }, output: 2 },
+      { name: 'two', input: { text: 'ab' }, output: 3 },
+    ],
+  });
+  assert.equal(
+    (await value('sandbox_improve_tool', { name: 'bare', change: 'Nothing but cleaner code.' }))['status'],
+    'approved',
+  );
 });
 
 test('a task: forged, published, run; the next time it is reused, and the decision is told', async () => {

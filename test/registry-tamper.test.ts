@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -236,4 +236,45 @@ test('a replace ref does not put other code under an approved id', async (t) => 
   git(home, 'replace', 'slugify/v1.0.0', 'slugify/v1.0.1');
   const again = await opened(home);
   assert.equal(await codeOf(again, 'slugify'), 'export default () => 1;\n');
+});
+
+test('a program that .git/config names as a filter or to fetch what is missing is never run', async (t) => {
+  const home = tempHome(t);
+  const first = await opened(home);
+  await published(first, 'slugify', 1);
+  await first.close();
+  const [dotGit, ran] = [join(home, 'registry', '.git'), join(home, 'ran')];
+  const settings = {
+    'filter.evil.clean': `touch ${ran}; cat`,
+    'filter.evil.smudge': `touch ${ran}; cat`,
+    'remote.evil.url': dotGit,
+    'remote.evil.promisor': 'true',
+    'remote.evil.uploadpack': `touch ${ran}; false`,
+    'protocol.file.allow': 'always',
+  };
+  for (const [key, value] of Object.entries(settings)) git(home, 'config', key, value);
+  mkdirSync(join(dotGit, 'info'), { recursive: true });
+  writeFileSync(join(dotGit, 'info', 'attributes'), '* filter=evil\n');
+
+  const file = (name: string) => join(home, 'registry', 'tools', 'slugify', name);
+  const again = await opened(home);
+  await published(again, 'other', 2);
+  rmSync(file('tool.js'));
+  await again.save(answering('other', 3));
+  await again.close();
+  assert.ok(!existsSync(ran), 'a filter was run');
+  assert.equal(readFileSync(file('tool.js'), 'utf8'), 'export default () => 1;\n', 'mended all the same');
+
+  const third = await opened(home);
+  writeFileSync(file('tool.js'), 'export default () => "mine";\n');
+  await assert.rejects(
+    third.publish('slugify', '1.0.0').then(() => third.retire('slugify')),
+    /edited by hand/,
+  );
+  await third.diff('other', '1.0.0', '1.0.1');
+  await third.history('other');
+  await third.close();
+  assert.ok(!existsSync(ran), 'what is missing was fetched');
+  git(home, 'config', '--remove-section', 'filter.evil');
+  assert.equal(git(home, 'status', '--short'), 'M tools/slugify/tool.js');
 });

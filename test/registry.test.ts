@@ -105,6 +105,57 @@ test('the life of a tool: draft, testing, approved, production, retired', async 
   assert.equal(git(home, 'tag', '--list'), 'slugify/v1.0.0\nslugify/v1.0.1');
 });
 
+test('a refusal outlasts a failed test of the same content, until a person approves', async (t) => {
+  const registry = await opened(tempHome(t));
+  const ala = { who: 'ala', how: 'terminal' };
+  await registry.save(answering('slugify', 1));
+  await judged(registry, 'slugify');
+  await registry.refuse('slugify', '1.0.0', ala, 'no');
+  await judged(registry, 'slugify', { passed: false });
+  await judged(registry, 'slugify');
+  assert.equal((await registry.read('slugify')).decision?.approved, false);
+  await assert.rejects(registry.publish('slugify'), /was refused by ala/);
+  await registry.approve('slugify', '1.0.0', ala);
+  await judged(registry, 'slugify', { passed: false });
+  await assert.rejects(registry.publish('slugify'), /did not pass its gates/, 'approved, but it fails');
+  await judged(registry, 'slugify');
+  assert.equal((await registry.publish('slugify')).version, '1.0.0');
+});
+
+test('a test under a laxer policy does not take the approval from a person', async (t) => {
+  const registry = await opened(tempHome(t));
+  await registry.save(answering('slugify', 1));
+  await judged(registry, 'slugify');
+  await judged(registry, 'slugify', { approval: 'person' });
+  await judged(registry, 'slugify', { passed: false });
+  await judged(registry, 'slugify');
+  assert.equal((await registry.read('slugify')).verdict?.approval, 'person');
+  await assert.rejects(registry.publish('slugify'), /waits for a person's approval/);
+});
+
+test('what the policy approved waits for a person where the caller wants one', async (t) => {
+  const registry = await opened(tempHome(t));
+  const strict = { needsPerson: () => true };
+  const lax = { needsPerson: (grants: string[]) => grants.length > 0 };
+  const message = (version: string) =>
+    new RegExp(
+      `^slugify ${version} was approved by policy, but here a person approves: kuznia approve slugify ${version}$`,
+    );
+  const refused = (work: Promise<unknown>, version: string) =>
+    assert.rejects(work, (error) => error instanceof ToolError && message(version).test(error.message));
+  await registry.save(answering('slugify', 1));
+  await judged(registry, 'slugify');
+  await refused(registry.publish('slugify', undefined, strict), '1.0.0');
+  await registry.publish('slugify', undefined, lax);
+  await published(registry, 'slugify', 2);
+  await refused(registry.rollback('slugify', undefined, strict), '1.0.0');
+  await refused(registry.rollback('slugify', '1.0.0', strict), '1.0.0');
+  assert.equal(registry.live()[0]?.version, '1.0.1');
+  await registry.approve('slugify', '1.0.0', { who: 'ala', how: 'terminal' });
+  assert.equal((await registry.rollback('slugify', undefined, strict)).version, '1.0.0');
+  await refused(registry.publish('slugify', '1.0.1', strict), '1.0.1');
+});
+
 test('what cannot be saved or published is refused with the reason', async (t) => {
   const registry = await opened(tempHome(t));
   for (const name of [

@@ -122,6 +122,17 @@ for (const [what, change, expected] of [
     { code: 'export default () => { const a = { slug: "x" }; a.a = a; return a; }' },
     /itself|cycl|circular/i,
   ],
+  [
+    'tests whose only variety is the schema',
+    {
+      code: 'export default () => ({ slug: "a-b" })',
+      tests: [
+        { name: 'plain', input: { title: 'a b' }, output: { slug: 'a-b' } },
+        { name: 'no text', input: { title: 5 }, error: 'string' },
+      ],
+    },
+    /A stub that always returns .* proves? nothing/,
+  ],
   ['hidden Unicode', { description: 'Turns a title\u202e into a slug.' }, /U\+202E/],
   [
     'an instruction to the model',
@@ -183,6 +194,22 @@ for (const [what, change, expected] of [
     assert.match(await fault('sandbox_show_tool', { name: 'refused' }), /no tool|unknown|There is no/i);
   });
 }
+
+test('tests that say nothing are not saved', async () => {
+  const tests = [...slugify.tests, { name: 'any error', input: { title: ' ' }, error: '' }];
+  assert.match(
+    await fault('sandbox_save_tool', { ...slugify, name: 'empty_error', tests }),
+    /must say something/,
+  );
+});
+
+test('results are data: what only looks like a secret stays', async () => {
+  const url = 'https://alice@example.com/x?code=42';
+  const { value: made } = await value('sandbox_run_code', {
+    code: `({ url: "${url}", cfg: { token: "abc" } })`,
+  });
+  assert.deepEqual(made, { url, cfg: { token: 'abc' } });
+});
 
 test('unknown tools and versions', async () => {
   assert.match(await fault('sandbox_test_tool', { name: 'nothing_here' }), /nothing_here/);

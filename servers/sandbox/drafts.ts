@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { toolFor, ToolError, type JsonObject } from '../../kit/tool.ts';
 import { compile, guessLanguage, type Language } from './gates/compile.ts';
-import { judge, LIMITS, type Candidate, type Judgement } from './gates/gates.ts';
-import { testCase, toolName } from './registry/records.ts';
+import { gateNames, judge, LIMITS, type Candidate, type Judgement } from './gates/gates.ts';
+import { testCase, toolName, type TestCase } from './registry/records.ts';
 import type { Registry, StoredVersion } from './registry/registry.ts';
 import { checkSchema } from './runner/schema.ts';
 import { bareName, type Sandbox } from './sandbox.ts';
@@ -38,7 +38,7 @@ export const drafts = [
         .max(LIMITS.code, `longer than ${LIMITS.code} characters; a tool is one small module`)
         .describe('module: `export default (input) => output`'),
       tests: z
-        .array(testCase)
+        .array(testCase.refine(said, 'a name and an error must say something'))
         .min(1, 'empty; give at least two tests with different outputs')
         .max(LIMITS.tests)
         .describe('[{name, input, output} or {name, input, error}]'),
@@ -92,28 +92,39 @@ export const drafts = [
       const judgement = await judge(candidate, {
         ...gateScope(sandbox),
         signal: ctx.signal,
-        onGate: (gate) => ctx.progress(gateNumber(gate), 7, gate),
+        onGate: (gate) => ctx.progress(gateNames.indexOf(gate) + 1, gateNames.length, gate),
       });
       await keepVerdict(sandbox.registry, stored.name, stored.version, stored.digest, judgement);
-      const status = judgement.passed && !judgement.waiting ? 'approved' : 'draft';
+      const after = await sandbox.registry.read(stored.name, stored.version);
       return {
         name: stored.name,
         version: stored.version,
         passed: judgement.passed,
-        status,
+        status: after.status,
         gates: judgement.gates.map(({ gate, outcome, problems }) => ({
           gate,
           outcome,
           ...(problems.length > 0 && { problems: problems.slice(0, 6) }),
         })),
-        next: nextStep(stored.name, stored.version, judgement),
+        next: after.decision ? decided(after) : nextStep(stored.name, stored.version, judgement),
       };
     },
   }),
 ];
 
-const ORDER = ['manifest', 'types', 'tests', 'stubs', 'determinism', 'lint', 'policy'];
-const gateNumber = (gate: string) => ORDER.indexOf(gate) + 1;
+/** What a client does about a version that a person has decided on. */
+function decided({ name: toolName, version, decision, status }: StoredVersion): string {
+  if (decision?.approved === false) {
+    return `A person refused it; only they can change that: kuznia approve ${toolName} ${version}`;
+  }
+  return status === 'approved'
+    ? `A person approved it: sandbox_publish_tool ${toolName}`
+    : 'Mend what failed and save it again with sandbox_save_tool.';
+}
+
+function said(test: TestCase): boolean {
+  return test.name.trim() !== '' && (!('error' in test) || test.error.trim() !== '');
+}
 
 /** What a client does after a judgement, in one sentence. */
 export function nextStep(toolName: string, version: string, judgement: Judgement): string {

@@ -3,6 +3,7 @@ import { toolFor, ToolError, type JsonObject, type ToolContext } from '../../kit
 import * as author from './forge/author.ts';
 import { candidateOf, gateScope, keepVerdict, nextStep, saveDraft } from './drafts.ts';
 import { forge, improve, type Forged, type ForgeScope } from './forge/forge.ts';
+import type { TestCase } from './registry/records.ts';
 import type { LiveTool } from './registry/registry.ts';
 import {
   bareName,
@@ -48,14 +49,14 @@ export const forging = [
     async run({ task, examples = [], model: asked }, sandbox, ctx) {
       const scope = await forgeScope(sandbox, asked, ctx);
       const forged = await forge(task, examples, scope);
-      forged.candidate.name = await freeName(sandbox, forged.candidate.name);
       return keep(sandbox, forged, ctx);
     },
   }),
   tool({
     name: 'sandbox_improve_tool',
     title: 'Improve a tool',
-    description: 'Have the local model change a forged tool; old tests stay unless the change names them.',
+    description:
+      'Have the local model change a forged tool. Old tests stay, but for those that the change quotes by name.',
     effect: 'write',
     long: true,
     input: z.object({ name: z.string().transform(bareName), change: z.string().min(1).max(4000), model }),
@@ -70,7 +71,11 @@ export const forging = [
         input_schema: stored.input_schema,
         output_schema: resultSchema(stored),
       };
-      const improved = await improve({ plan, code: stored.code, tests: stored.tests }, change, scope);
+      // Without an output schema a result is `{ value }`; from here on the tool says so itself.
+      const bare = stored.output_schema === undefined;
+      const tests = bare ? stored.tests.map(wrapped) : stored.tests;
+      const wish = bare ? `${change}\nReturn the result as { value: … }.` : change;
+      const improved = await improve({ plan, code: stored.code, tests }, wish, scope);
       return keep(sandbox, improved, ctx);
     },
   }),
@@ -97,7 +102,6 @@ export const forging = [
       const chosen = await chooseTool(sandbox, task, scope, ctx);
       if (chosen.tool) return runChosen(sandbox, chosen.tool, { task, input, ...chosen }, scope, ctx);
       const forged = await forge(inputShown(task, input), [], scope);
-      forged.candidate.name = await freeName(sandbox, forged.candidate.name);
       const kept = await keep(sandbox, forged, ctx);
       const { status, name, version, next, note } = kept;
       if (status !== 'approved')
@@ -111,6 +115,9 @@ export const forging = [
   }),
 ];
 
+const wrapped = (test: TestCase): TestCase =>
+  'output' in test ? { ...test, output: { value: test.output } } : test;
+
 async function forgeScope(
   sandbox: Sandbox,
   asked: string | undefined,
@@ -120,6 +127,7 @@ async function forgeScope(
     author: await sandbox.author(asked, ctx.signal),
     gates: gateScope(sandbox),
     maxRounds: sandbox.config.forge_rounds,
+    freeName: (wanted) => freeName(sandbox, wanted),
     ctx,
   };
 }

@@ -1,5 +1,5 @@
+import type { TestCase } from './registry/records.ts';
 import { openRegistry, type Registry } from './registry/registry.ts';
-import { short } from './gates/compare.ts';
 
 /** What a person sees before deciding on a version, and how the decision is kept. */
 export interface Review {
@@ -46,7 +46,9 @@ export async function reviewText(registry: Registry, name: string, version: stri
     `${name} ${version} (${status}): ${manifest.description}`,
     `Grants: ${grants}`,
     `Gates: ${gates ?? 'not tested'}`,
-    `Tests:\n${tests.map((test) => `  ${short(test.input)} -> ${'error' in test ? `error "${test.error}"` : short(test.output)}`).join('\n')}`,
+    `Input: ${JSON.stringify(manifest.input_schema)}`,
+    `Output: ${JSON.stringify(manifest.output_schema ?? 'any value')}`,
+    `Tests:\n${tests.map((test) => `  ${testLine(test)}`).join('\n')}`,
     `Code (${manifest.language}):\n${code}`,
   ];
   if (live && live.version !== version) {
@@ -54,5 +56,14 @@ export async function reviewText(registry: Registry, name: string, version: stri
       `Difference to ${live.version}, which is live:\n${await registry.diff(name, live.version, version)}`,
     );
   }
-  return parts.join('\n\n');
+  return parts.join('\n\n').replaceAll(/[^\P{C}\n\t]/gu, escaped);
 }
+
+/** Whole, since what was cut out is where something would be hidden. */
+function testLine(test: TestCase): string {
+  const expected = 'error' in test ? `error "${test.error}"` : JSON.stringify(test.output);
+  return `${JSON.stringify(test.input)} -> ${expected}`;
+}
+
+/** A character that a terminal or a client would obey or hide, as text. */
+const escaped = (character: string) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;

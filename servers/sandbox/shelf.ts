@@ -25,12 +25,13 @@ export const shelf = [
     description: 'Every forged tool with its newest version, status, live version and uses in 30 days.',
     effect: 'read',
     input: z.object({ status: z.enum(['draft', 'testing', 'approved', 'production', 'retired']).optional() }),
-    output: z.object({ tools: z.array(summary), total: z.number() }),
+    output: z.object({ tools: z.array(summary), total: z.number(), note: z.string().optional() }),
     async run({ status }, sandbox) {
       const all = await sandbox.registry.list(status);
       const uses = await useCounts(sandbox.home);
       const tools = all.slice(0, LISTED).map((one) => ({ ...shown(one), uses: uses.get(one.name) ?? 0 }));
-      return { tools, total: all.length };
+      const rest = `The first ${LISTED}; for others ask by status, or sandbox_find_tools.`;
+      return { tools, total: all.length, ...(all.length > LISTED && { note: rest }) };
     },
   }),
   tool({

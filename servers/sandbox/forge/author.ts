@@ -220,9 +220,11 @@ function objectSchema(fields: z.output<typeof field>[]): JsonObject {
 /** A schema that a person or another model wrote in more detail is kept, field by field, where the type did not change. */
 function kept(before: JsonObject, after: JsonObject): JsonObject {
   const old =
-    z.record(z.string(), z.looseObject({ type: z.unknown() })).safeParse(before['properties']).data ?? {};
+    z.record(z.string(), z.looseObject({ type: z.unknown().optional() })).safeParse(before['properties'])
+      .data ?? {};
   const now =
-    z.record(z.string(), z.looseObject({ type: z.unknown() })).safeParse(after['properties']).data ?? {};
+    z.record(z.string(), z.looseObject({ type: z.unknown().optional() })).safeParse(after['properties'])
+      .data ?? {};
   const properties = Object.fromEntries(
     Object.entries(now).map(([name, schema]) => [name, old[name]?.type === schema.type ? old[name] : schema]),
   );

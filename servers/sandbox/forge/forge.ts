@@ -20,6 +20,8 @@ export interface ForgeScope {
   author: Author;
   gates: Omit<GateScope, 'signal' | 'onGate'>;
   maxRounds: number;
+  /** A name like the wanted one that no tool has. */
+  freeName: (wanted: string) => Promise<string>;
   ctx: ToolContext;
 }
 
@@ -27,7 +29,8 @@ export interface ForgeScope {
 export async function forge(task: string, examples: Example[], scope: ForgeScope): Promise<Forged> {
   const step = steps(scope);
   step('planning the tool');
-  const plan = await author.plan(scope.author, task, examples);
+  const planned = await author.plan(scope.author, task, examples);
+  const plan = { ...planned, name: await scope.freeName(planned.name) };
   step(`writing ${plan.name}`);
   const code = await author.code(scope.author, prompts.codePrompt(plan, task, examples));
   step('writing its tests');
@@ -43,18 +46,22 @@ export interface Before {
   tests: TestCase[];
 }
 
-/** Has the model change a tool. Its tests stay and must pass, but for those that the change names. */
+/** Has the model change a tool. Its tests stay and must pass, but for those whose names the change quotes. */
 export async function improve(before: Before, change: string, scope: ForgeScope): Promise<Forged> {
   const step = steps(scope);
   step(`planning the change of ${before.plan.name}`);
   const plan = await author.changedPlan(scope.author, before.plan, change);
-  const fixed = before.tests.filter((test) => !change.includes(test.name));
+  const fixed = before.tests.filter((test) => !quotes(change, test.name));
   step('changing the code');
   const code = await author.code(scope.author, prompts.changeCodePrompt(plan, before.code, change, fixed));
   step('writing tests of the change');
   const written = await author.tests(scope.author, prompts.changeTestsPrompt(plan, code, change), plan);
   return mend({ plan, code, fixed, tests: without(written, fixed) }, scope, step);
 }
+
+/** A test is named by its quoted name only: as bare words, "one" or "empty" stand in any sentence. */
+const quotes = (change: string, name: string) =>
+  ['"', "'", '`'].some((mark) => change.includes(`${mark}${name}${mark}`));
 
 interface Work {
   plan: Plan;

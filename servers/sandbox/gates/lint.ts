@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../kit/tool.ts';
 
 /** What lint reads of a tool. */
-export interface Linted {
+interface Linted {
   name: string;
   description: string;
   code: string;
@@ -15,7 +15,7 @@ export interface Linted {
  * Source"), tag characters, invisible operators, Hangul fillers, soft hyphen.
  */
 const HIDDEN =
-  /[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]|\u034f|\u17b4|\u17b5/u;
+  /[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]|[\ufe00-\ufe0e]|\ufe0f{2}|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\u034f|\u17b4|\u17b5/u;
 
 /** Sentences that address the model that reads a tool list, instead of saying what the tool does. */
 const COMMANDS: { pattern: RegExp; what: string }[] = [
@@ -96,7 +96,9 @@ function hiddenCharacter(where: string, text: string): string[] {
 }
 
 function command(where: string, text: string): string[] {
-  const found = COMMANDS.find(({ pattern }) => pattern.test(text));
+  // As a reader sees it: look-alike widths folded, on one line.
+  const plain = text.normalize('NFKC').replaceAll(/\s+/g, ' ');
+  const found = COMMANDS.find(({ pattern }) => pattern.test(plain));
   if (!found) return [];
   return [`${where} ${found.what}: say only what the tool does, in a plain sentence.`];
 }
@@ -125,11 +127,12 @@ function skeleton(name: string): string {
     .replace(/s$/, '');
 }
 
-function strings(value: unknown, where: string, depth = 0): [string, string][] {
+/** Every text in a schema, its keys too; a schema's depth is bounded by the manifest gate. */
+function strings(value: unknown, where: string): [string, string][] {
   if (typeof value === 'string') return [[where, value]];
-  if (typeof value !== 'object' || value === null || depth > 12) return [];
-  return Object.entries(value).flatMap(([key, inner]) => [
-    ...(HIDDEN.test(key) ? [[`a key in ${where}`, key] satisfies [string, string]] : []),
-    ...strings(inner, `${where}.${key}`, depth + 1),
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]): [string, string][] => [
+    [`a key in ${where}`, key],
+    ...strings(inner, `${where}.${key}`),
   ]);
 }
