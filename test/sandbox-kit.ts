@@ -53,7 +53,8 @@ export async function openSandboxServer(
   const mounted = await mount(sandbox, sandbox.config.parse(config), runtime);
   after(async () => {
     await mounted.close();
-    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+    // One that was given belongs to the giver.
+    if (!settings.home) rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   });
   const call: Opened['call'] = async (tool, input = {}, answer = 'none') => {
     const notes: string[] = [];

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { review } from '../servers/sandbox/definition.ts';
 import { openSandboxServer, slugify } from './sandbox-kit.ts';
 
-const { mounted, call, value, fault } = await openSandboxServer({ timeout_ms: 1000 });
+const { home, mounted, call, value, fault } = await openSandboxServer({ timeout_ms: 1000 });
 
 const problemsOf = (verdict: Record<string, unknown>) => JSON.stringify(verdict['gates']);
 
@@ -239,6 +240,35 @@ test('a tool that asks for grants is kept and shown, approved by a person only, 
     await fault('sandbox_publish_tool', { name: 'granted' }),
     /fetch:https:\/\/example\.com.*no lane can give that/,
   );
+});
+
+test('what one policy approved, a stricter one does not publish', async () => {
+  const strict = await openSandboxServer({ home, ask: 'all' });
+  await value('sandbox_save_tool', { ...slugify, name: 'loose_one' });
+  assert.equal((await value('sandbox_test_tool', { name: 'loose_one' }))['status'], 'approved');
+  assert.match(
+    await strict.fault('sandbox_publish_tool', { name: 'loose_one' }),
+    /kuznia approve loose_one 1\.0\.0/,
+  );
+  const approved = await strict.call(
+    'sandbox_approve_tool',
+    { name: 'loose_one', version: '1.0.0' },
+    'accepted',
+  );
+  assert.equal(approved.kind, 'value');
+  await strict.value('sandbox_publish_tool', { name: 'loose_one' });
+  await strict.mounted.close();
+});
+
+test('a refusal outlives every later test', async () => {
+  await value('sandbox_save_tool', { ...slugify, name: 'refused_one', grants: ['clock'] });
+  await value('sandbox_test_tool', { name: 'refused_one' });
+  const { refuse, close } = await review(home, 'refused_one', '1.0.0');
+  await refuse('Ala');
+  await close();
+  const again = await value('sandbox_test_tool', { name: 'refused_one' });
+  assert.equal(again['status'], 'draft');
+  assert.match(String(again['next']), /A person refused it/);
 });
 
 test('what a person has to approve is shown whole: code, tests, grants, difference', async () => {

@@ -14,6 +14,7 @@ import {
   runPublished,
   type Sandbox,
 } from './sandbox.ts';
+import { policy } from './release.ts';
 import { findTools } from './shelf.ts';
 
 const tool = toolFor<Sandbox>();
@@ -107,7 +108,7 @@ export const forging = [
       if (status !== 'approved')
         return { status, tool: name, version, next, note, decision: chosen.decision };
       ctx.progress(90, 100, `publishing ${name}`);
-      await sandbox.registry.publish(name, version);
+      await sandbox.registry.publish(name, version, policy(sandbox.config));
       const live = sandbox.registry.live().find((one) => one.name === name);
       if (!live) throw new ToolError(`${name} was published and taken back at once by somebody. Try again.`);
       return runChosen(sandbox, live, { task, input, decision: chosen.decision }, scope, ctx);

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
+import type { SandboxConfig } from './config.ts';
+import { needsPerson } from './gates/gates.ts';
+import type { StoredVersion } from './registry/registry.ts';
 import { bareName, forgedName, type Sandbox } from './sandbox.ts';
 import { reviewText } from './review.ts';
 
@@ -17,15 +20,13 @@ export const release = [
     idempotent: true,
     input: z.object({ name, version: z.string() }),
     output: z.object({ name: z.string(), version: z.string(), status: z.string() }),
-    async confirm(input, { registry }) {
-      const stored = await registry.read(input.name, input.version);
-      if (stored.status === 'approved' || stored.status === 'production') return undefined;
+    async confirm(input, { registry, config }) {
+      if (isSettled(await registry.read(input.name, input.version), config)) return undefined;
       const command = `kuznia approve ${input.name} ${input.version}`;
       return { message: await reviewText(registry, input.name, input.version), elsewhere: command };
     },
-    async run(input, { registry }) {
-      const before = await registry.read(input.name, input.version);
-      if (before.status !== 'approved' && before.status !== 'production') {
+    async run(input, { registry, config }) {
+      if (!isSettled(await registry.read(input.name, input.version), config)) {
         await registry.approve(input.name, input.version, { who: 'person', how: 'elicitation' });
       }
       const { status } = await registry.read(input.name, input.version);
@@ -40,14 +41,14 @@ export const release = [
     idempotent: true,
     input: z.object({ name, version }),
     output: z.object({ tool: z.string(), version: z.string(), previous: z.string().optional() }),
-    async run(input, { registry }) {
+    async run(input, { registry, config }) {
       const { manifest } = await registry.read(input.name, input.version);
       if (manifest.grants.length > 0) {
         throw new ToolError(
           `${input.name} asks for ${manifest.grants.join(', ')}, and no lane can give that yet, so it cannot be published. Save a version without grants.`,
         );
       }
-      const live = await registry.publish(input.name, input.version);
+      const live = await registry.publish(input.name, input.version, policy(config));
       return { tool: forgedName(input.name), version: live.version, ...previous(live.previous) };
     },
   }),
@@ -58,8 +59,8 @@ export const release = [
     effect: 'write',
     input: z.object({ name, version }),
     output: z.object({ tool: z.string(), version: z.string(), previous: z.string().optional() }),
-    async run(input, { registry }) {
-      const live = await registry.rollback(input.name, input.version);
+    async run(input, { registry, config }) {
+      const live = await registry.rollback(input.name, input.version, policy(config));
       return { tool: forgedName(input.name), version: live.version, ...previous(live.previous) };
     },
   }),
@@ -83,5 +84,16 @@ export const release = [
     },
   }),
 ];
+
+/** Nobody needs to be asked: a person has approved it, or the policy that holds here has. */
+function isSettled({ status, decision, manifest }: StoredVersion, config: SandboxConfig): boolean {
+  if (decision) return decision.approved;
+  return ['approved', 'production'].includes(status) && !needsPerson(manifest.grants, config.ask);
+}
+
+/** What this server's policy asks of a version that another one's may have approved. */
+export const policy = (config: SandboxConfig) => ({
+  needsPerson: (grants: string[]) => needsPerson(grants, config.ask),
+});
 
 const previous = (was: string | undefined) => (was === undefined ? {} : { previous: was });

@@ -104,7 +104,8 @@ export async function judge(tool: Candidate, scope: GateScope): Promise<Judgemen
   return { gates, passed, waiting };
 }
 
-function needsPerson(grants: string[], ask: GateScope['ask']): boolean {
+/** Whether policy wants a person's decision on a tool with these grants. */
+export function needsPerson(grants: string[], ask: GateScope['ask']): boolean {
   return ask === 'all' || (ask === 'grants' && grants.length > 0);
 }
 

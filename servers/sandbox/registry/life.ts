@@ -195,7 +195,10 @@ export async function movedTag(
   );
 }
 
-/** Keeps what the gates found. A person's approval of the same content stays. */
+/**
+ * Keeps what the gates found. What a person decided about the same content stays, whatever the gates say now, and so
+ * does that a person must decide: a test under a laxer policy does not take that back.
+ */
 export async function verdict(
   source: Source,
   main: Snapshot | undefined,
@@ -211,14 +214,16 @@ export async function verdict(
       `The verdict on ${name} ${version} is about other files than were saved. Test it again.`,
     );
   }
-  const before = await main.verdict(name, version);
-  const decision = before?.digest === digest && record.passed ? before.decision : undefined;
+  const last = await main.verdict(name, version);
+  const before = last?.digest === digest ? last : undefined;
+  const decision = before?.decision;
+  const approval = before?.verdict.approval === 'person' ? 'person' : record.approval;
   const stored: StoredVerdict = {
     name,
     version,
     digest,
     commit,
-    verdict: record,
+    verdict: { ...record, approval },
     ...(decision && { decision }),
   };
   return kept(source, stored, `verdict ${name} ${version} ${record.passed ? 'passed' : 'failed'}`);

@@ -28,19 +28,35 @@ export interface Market {
   worktree: Worktree;
 }
 
+/** What the caller's own policy asks of a version that is to go live. */
+export interface ReleaseOptions {
+  /** Whether a person must approve a tool with these grants, whatever policy it was tested under. */
+  needsPerson?: (grants: string[]) => boolean;
+}
+
 /** Makes a version live: the one given, or the newest. */
-export async function publish(market: Market, name: string, version?: string): Promise<Plan<Release>> {
+export async function publish(
+  market: Market,
+  name: string,
+  version?: string,
+  options?: ReleaseOptions,
+): Promise<Plan<Release>> {
   const target = await wanted(market.main, name, version);
   const was = market.live.lines.get(name);
   if (was?.version === target && !market.refused) return unchanged(release(target, was.previous.at(-1)));
   const before = was ?? (await market.main?.retired(name));
   const previous =
     before && before.version !== target ? [...before.previous, before.version] : (before?.previous ?? []);
-  return put(market, name, target, previous, `publish ${name} ${target}`);
+  return put(market, name, { version: target, previous, message: `publish ${name} ${target}`, options });
 }
 
 /** Makes the version live again that was live before: before the one that is, or before the tool was retired. */
-export async function rollback(market: Market, name: string, version?: string): Promise<Plan<Release>> {
+export async function rollback(
+  market: Market,
+  name: string,
+  version?: string,
+  options?: ReleaseOptions,
+): Promise<Plan<Release>> {
   const { main, live } = market;
   if (version !== undefined) await wanted(main, name, version);
   const was = live.lines.get(name);
@@ -64,13 +80,12 @@ export async function rollback(market: Market, name: string, version?: string): 
   // A version that was not live before is gone on to, so that the next rollback leads back here.
   const ahead = was ? [...stack, was.version] : stack;
   const note = was ? `from ${was.version}` : 'after it was retired';
-  return put(
-    market,
-    name,
-    target,
-    at === -1 ? ahead : stack.slice(0, at),
-    `rollback ${name} ${target} ${note}`,
-  );
+  return put(market, name, {
+    version: target,
+    previous: at === -1 ? ahead : stack.slice(0, at),
+    message: `rollback ${name} ${target} ${note}`,
+    options,
+  });
 }
 
 /** Takes a tool out of production; rolling back brings it back. */
@@ -88,12 +103,17 @@ export async function retire(market: Market, name: string): Promise<Plan<Release
   };
 }
 
+interface Going {
+  version: string;
+  previous: string[];
+  message: string;
+  options: ReleaseOptions | undefined;
+}
+
 async function put(
   market: Market,
   name: string,
-  version: string,
-  previous: string[],
-  message: string,
+  { version, previous, message, options }: Going,
 ): Promise<Plan<Release>> {
   const { source, main } = market;
   if (!main) throw new ToolError(`There is no tool ${name}.`);
@@ -111,6 +131,11 @@ async function put(
     throw new ToolError(
       `${name} ${version} asks for ${manifest.grants.join(', ')}, which no lane can give yet, so it is not published. ` +
         'Save a version without grants.',
+    );
+  }
+  if (!verdict.decision && options?.needsPerson?.(manifest.grants)) {
+    throw new ToolError(
+      `${name} ${version} was approved by policy, but here a person approves: kuznia approve ${name} ${version}`,
     );
   }
   await refuseEdits(market, name);

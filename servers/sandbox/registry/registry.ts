@@ -7,7 +7,7 @@ import { Objects } from './objects.ts';
 import { Programs } from './programs.ts';
 import type { Program } from './programs.ts';
 import { publish, retire, rollback } from './publish.ts';
-import type { Market, Release } from './publish.ts';
+import type { Market, Release, ReleaseOptions } from './publish.ts';
 import type {
   CatalogueLine,
   Decider,
@@ -64,8 +64,10 @@ export interface Registry {
   putVerdict(name: string, version: string, record: VerdictRecord): Promise<void>;
   approve(name: string, version: string, by: Decider): Promise<void>;
   refuse(name: string, version: string, by: Decider, reason?: string): Promise<void>;
-  publish(name: string, version?: string): Promise<Release>;
-  rollback(name: string, version?: string): Promise<Release>;
+  /** The newest version, if none is named. Refused where it was not approved, or `options` ask for a person's approval. */
+  publish(name: string, version?: string, options?: ReleaseOptions): Promise<Release>;
+  /** To the version that was live before, if none is named; refused as `publish` is. */
+  rollback(name: string, version?: string, options?: ReleaseOptions): Promise<Release>;
   retire(name: string): Promise<Release>;
   /** From memory, sorted; one and the same array until the catalogue changes. */
   live(): LiveTool[];
@@ -168,12 +170,12 @@ class GitRegistry implements Registry {
     return this.#write(name, ({ main }) => decide(this.#source, main, name, version, decision));
   }
 
-  publish(name: string, version?: string): Promise<Release> {
-    return this.#write(name, (market) => publish(market, name, version));
+  publish(name: string, version?: string, options?: ReleaseOptions): Promise<Release> {
+    return this.#write(name, (market) => publish(market, name, version, options));
   }
 
-  rollback(name: string, version?: string): Promise<Release> {
-    return this.#write(name, (market) => rollback(market, name, version));
+  rollback(name: string, version?: string, options?: ReleaseOptions): Promise<Release> {
+    return this.#write(name, (market) => rollback(market, name, version, options));
   }
 
   retire(name: string): Promise<Release> {

@@ -20,9 +20,11 @@ export interface Place {
 export const FORMAT = 1;
 
 const settings = {
-  // Nothing of the user's, and nothing that a foreign hand wrote into .git/config, may start a program.
+  // Nothing of the user's, and nothing that a foreign hand wrote into .git/config, may start a program. Filters cannot
+  // be switched off in .git/info/attributes: no git of ours reads or writes the files beside .git.
   'core.hooksPath': '/dev/null',
   'core.fsmonitor': 'false',
+  'core.attributesFile': '/dev/null',
   'gc.auto': '0',
   'maintenance.auto': 'false',
   'core.autocrlf': 'false',
@@ -50,6 +52,9 @@ function cleanEnv(): Record<string, string> {
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
     GIT_OPTIONAL_LOCKS: '0',
+    // What is missing is not fetched, by whatever program .git/config names for that: no protocol has this name.
+    GIT_NO_LAZY_FETCH: '1',
+    GIT_ALLOW_PROTOCOL: 'none',
     // A replace ref would show another object under an id that was approved (git-replace(1)).
     GIT_NO_REPLACE_OBJECTS: '1',
     GIT_AUTHOR_NAME: 'Kuźnia',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { command } from '../../../kit/command.ts';
 import { log } from '../../../kit/log.ts';
@@ -14,7 +14,11 @@ import type { Snapshot } from './snapshot.ts';
 const QUIET_MS = 1500;
 const LOCK_MS = 500;
 const DEADLINE_MS = 30_000;
+/** Room for the names of many thousands of tools' files. */
+const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 const ATTEMPTS = 3;
+/** So many files are looked at together. */
+const BATCH = 64;
 /** So many files are mended at a time, since writers wait for it. */
 const MENDED = 300;
 /** A commit that somebody is writing the message of holds the lock for minutes. */
@@ -28,6 +32,8 @@ export class Worktree {
   readonly #place: Place;
   readonly #objects: Objects;
   readonly #main: () => Promise<Snapshot | undefined>;
+  /** What was found in a file when it was last read: its id, while the stamp is the same. */
+  readonly #read = new Map<string, { stamp: string; id: string }>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
@@ -148,28 +154,61 @@ export class Worktree {
     return join(this.#place.git, 'kuznia.index');
   }
 
-  /** After this `git status` is clean, except for what people edited. */
+  /**
+   * After this `git status` is clean, except for what people edited. git itself looks at no file here: it would run the
+   * filters that `.git/config` names.
+   */
   async #refreshIndex(): Promise<void> {
     const env = { ...this.#place.env, GIT_INDEX_FILE: this.#index };
-    const git = (args: string[], input?: string) =>
+    const git = (args: string[]) =>
       command('git', args, {
         env,
         cwd: this.#place.folder,
         deadlineMs: DEADLINE_MS,
-        input,
-        allowExit: [0, 1],
+        maxOutputBytes: MAX_LISTING_BYTES,
       });
     await rm(`${this.#index}.lock`, { force: true });
-    await git(['read-tree', '-m', '-i', 'refs/heads/main']);
-    await git(['update-index', '-q', '--refresh']);
-    const { stdout } = await git(['diff-files', '--name-only', '-z']);
-    const main = await this.#main();
-    const stale: string[] = [];
-    for (const path of stdout.split('\0').filter(Boolean).slice(0, MENDED)) {
-      if (main && !(await this.#isEdited(path, main, undefined))) stale.push(`${path}\0`);
-    }
-    if (stale.length > 0) await git(['checkout-index', '-f', '-q', '-u', '-z', '--stdin'], stale.join(''));
+    // It refuses paths that lead out of the folder, or into .git.
+    await git(['read-tree', 'refs/heads/main']);
+    const { stdout } = await git(['ls-tree', '-r', '-z', 'refs/heads/main']);
+    await this.#mend([...stdout.matchAll(/100\d{3} blob ([0-9a-f]+)\t([^\0]+)\0/g)]);
     await this.#showIndex();
+  }
+
+  /** Writes the files that are old or gone, given by their ids and paths. */
+  async #mend(entries: string[][]): Promise<void> {
+    const main = await this.#main();
+    if (!main) return;
+    let left = MENDED;
+    for (let at = 0; at < entries.length && left > 0; at += BATCH) {
+      const batch = entries.slice(at, at + BATCH);
+      const found = await Promise.all(batch.map(([, , path = '']) => this.#idOf(path)));
+      const differing = batch.filter(([, id], i) => found[i] !== id).slice(0, left);
+      left -= differing.length;
+      for (const [, id = '', path = ''] of differing) {
+        if (await this.#isEdited(path, main, undefined)) continue;
+        const blob = await this.#objects.get(id);
+        // Something else may be in its way, e.g. a folder: the other files are mended all the same.
+        if (blob)
+          await replace(this.#place, path, blob.data).catch((error: unknown) => log.debug(String(error)));
+      }
+    }
+  }
+
+  /** The id of what is in a file now; undefined where there is none. */
+  async #idOf(path: string): Promise<string | undefined> {
+    const file = join(this.#place.folder, path);
+    try {
+      const { ino, size, mtimeNs, ctimeNs } = await lstat(file, { bigint: true });
+      const stamp = [ino, size, mtimeNs, ctimeNs].join(':');
+      const known = this.#read.get(path);
+      if (known?.stamp === stamp) return known.id;
+      const id = blobId(await readFile(file));
+      this.#read.set(path, { stamp, id });
+      return id;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Puts our index in the place of git's own, unless somebody's git is at work on that. */
@@ -184,7 +223,7 @@ export class Worktree {
 }
 
 /** By way of a file in `.git`, where nobody sees what a killed process left. */
-async function replace(place: Place, path: string, content: string): Promise<void> {
+async function replace(place: Place, path: string, content: string | Buffer): Promise<void> {
   const file = join(place.folder, path);
   const temporary = join(place.git, `kuznia.tmp.${randomBytes(6).toString('hex')}`);
   try {
