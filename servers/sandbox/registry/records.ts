@@ -5,7 +5,7 @@ import { versionPattern } from './version.ts';
 /** ASCII only: no path part, no upper case, no look-alike of another name, and a valid part of a git ref. */
 export const toolName = z.string().regex(/^[a-z][a-z0-9_]{0,47}$/);
 export const toolVersion = z.string().regex(versionPattern);
-export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const jsonObject = z.record(z.string(), z.unknown());
 const objectId = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
 
@@ -63,7 +63,7 @@ const verdictRecord = z.object({
 export type VerdictRecord = z.output<typeof verdictRecord>;
 
 /** A person, and the way they were asked. */
-export const decider = z.object({ who: z.string(), how: z.string() });
+const decider = z.object({ who: z.string(), how: z.string() });
 export type Decider = z.output<typeof decider>;
 
 /** `verdicts/<name>/<version>.json`; its signature lies beside it. */

@@ -82,7 +82,7 @@ interface Call {
 
 /** The `quickjs` lane: a fresh WebAssembly instance per call, in a worker thread, in a child process of our own. */
 export function quickjsRunner(options: QuickjsOptions = {}): Runner {
-  return new QuickjsRunner(options.workers ?? 2, options.concurrency ?? 8, options.graceMs ?? 1000);
+  return new QuickjsRunner(options.workers ?? 2, options.concurrency ?? 16, options.graceMs ?? 1000);
 }
 
 class QuickjsRunner implements Runner {
