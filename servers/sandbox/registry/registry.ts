@@ -29,8 +29,7 @@ import { Worktree } from './worktree.ts';
 import { Writer } from './writer.ts';
 import type { Plan } from './writer.ts';
 
-export type { HistoryEntry, Program, Release, Saved, ToolSummary, VersionInfo };
-export type { Decider, Manifest, Status, TestCase, ToolFiles, VerdictRecord };
+export type { ToolFiles, ToolSummary };
 
 /** Changed at once, so many are read ahead; more of them (a registry just opened) are read when called. */
 const WARMED = 16;
