@@ -10,8 +10,11 @@ export interface Approval {
 
 export type Approve = (approval: Approval) => Promise<Answer>;
 
-/** Writes that change nothing in production by themselves, or (approve) ask a person on their own. */
-const DRAFTING = [
+/**
+ * Writes that need no question here: most make drafts only, approve asks a person on its own, and execute_task publishes
+ * what it forged only where the sandbox's policy (SANDBOX_ASK) wants no person for it.
+ */
+const UNASKED = [
   'sandbox_save_tool',
   'sandbox_test_tool',
   'sandbox_approve_tool',
@@ -21,11 +24,11 @@ const DRAFTING = [
 ];
 
 /**
- * Reads and drafting are allowed, writes ask. A destroy is asked about by its server, every time, in words that say what
+ * Reads and the writes above are allowed, other writes ask. A destroy is asked about by its server, every time, in words that say what
  * would be lost.
  */
 export function mustAsk(tool: HostTool, allowed: readonly string[]): boolean {
-  return tool.effect === 'write' && !DRAFTING.includes(tool.name) && !allowed.includes(tool.name);
+  return tool.effect === 'write' && !UNASKED.includes(tool.name) && !allowed.includes(tool.name);
 }
 
 /** A call as a person would make it at the command line. */

@@ -33,10 +33,10 @@ export const command: Command = {
     }
     if (values.yes && values.refuse)
       throw new UsageError('--yes and --refuse exclude each other: give one of them.');
-    const bare = name.replace(/^forged_/, '');
-    const found = await review(kuzniaHome(io.env), bare, version.replace(/^v/, ''));
+    const which = { name: name.replace(/^forged_/, ''), version: version.replace(/^v/, '') };
+    const found = await review(kuzniaHome(io.env), which.name, which.version);
     try {
-      return await decide(found, { ...values, name: bare, version, io });
+      return await decide(found, { ...values, ...which, io });
     } finally {
       await found.close();
     }
@@ -64,7 +64,7 @@ async function decide(found: Review, { name, version, yes, refuse, json, io }: D
       `${painter(io).bold(`Approve ${name} ${version}?`)} [y]es, [r]efuse, [N]othing: `,
     );
     prompt.close();
-    decision = /^[yt]/.test(answer) ? 'approve' : answer.startsWith('r') ? 'refuse' : undefined;
+    decision = answer === 'yes' ? 'approve' : answer === 'refuse' ? 'refuse' : undefined;
   }
   if (!decision) {
     if (json) out(`${JSON.stringify({ name, version, status: found.status, decision: 'none' })}\n`);
@@ -74,11 +74,14 @@ async function decide(found: Review, { name, version, yes, refuse, json, io }: D
   const who = userInfo().username;
   if (decision === 'approve') await found.approve(who);
   else await found.refuse(who);
-  if (json) out(`${JSON.stringify({ name, version, decision })}\n`);
+  const live = decision === 'refuse' && found.status === 'production';
+  if (json) out(`${JSON.stringify({ name, version, decision, ...(live && { live }) })}\n`);
   else if (decision === 'approve') {
     out(
       `Approved. Make it live: kuznia call sandbox_publish_tool '{"name": "${name}", "version": "${version}"}'\n`,
     );
+  } else if (live) {
+    out(`Refused, but it stays live. Take it away: kuznia call sandbox_retire_tool '{"name": "${name}"}'\n`);
   } else out('Refused. It cannot be published; a mended version can.\n');
   return EXIT.done;
 }

@@ -5,7 +5,7 @@ import type { JsonObject } from '../kit/tool.ts';
 const objectSchema = z.record(z.string(), z.unknown());
 
 /** Arguments that fit, or what is wrong in the schema's words, for the model to read. */
-export type Fitted = { ok: true; value: JsonObject } | { ok: false; fault: string };
+type Fitted = { ok: true; value: JsonObject } | { ok: false; fault: string };
 
 /**
  * Fits a model's arguments to a tool's schema: numbers and booleans written as text, JSON in a string, a lone value for
@@ -102,10 +102,16 @@ function faults(schema: JsonObject, value: JsonObject): string[] {
   }
 }
 
+/** Where names are allowed by a pattern, no name is wrong here: `unevaluatedProperties` sees such patterns from afar. */
 function plainSchema(schema: JsonObject): JsonObject {
+  const patterned = JSON.stringify(schema).includes('"patternProperties":');
   const text = JSON.stringify(schema, (key, value: unknown) => {
     if ((key === 'pattern' || key === 'format') && typeof value === 'string') return undefined;
-    return key === 'patternProperties' ? undefined : value;
+    if (key === 'unevaluatedProperties' && patterned) return undefined;
+    const object = objectSchema.safeParse(value).data;
+    if (!object || !('patternProperties' in object)) return value;
+    const { patternProperties: _, additionalProperties: __, ...rest } = object;
+    return rest;
   });
   return objectSchema.parse(JSON.parse(text));
 }

@@ -86,7 +86,7 @@ async function decision(question: string, io: Io): Promise<Answer> {
   try {
     io.out(`${clean(question)}\n`);
     const answer = await prompt.confirm(`${painter(io).bold('Allow it?')} [y]es, [N]o: `);
-    return /^[yt]/.test(answer) ? 'yes' : 'no';
+    return answer === 'yes' ? 'yes' : 'no';
   } finally {
     prompt.close();
   }

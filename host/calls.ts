@@ -24,7 +24,7 @@ export type CallEvent =
 export interface CallScope {
   connections: Connections;
   approve: Approve;
-  /** Tools that need not be asked about. */
+  /** Tools whose calls need not be asked about; a question of their server's still goes to the person. */
   allowed: readonly string[];
   signal: AbortSignal;
 }
@@ -67,7 +67,7 @@ export async function* carryOut(call: ToolCall, scope: CallScope): AsyncGenerato
       .call(call.name, args, {
         signal: scope.signal,
         onProgress: (progress) => updates.push(progress),
-        ask: (question) => (scope.allowed.includes(call.name) ? Promise.resolve('yes') : decide(question)),
+        ask: decide,
       })
       .finally(() => updates.end());
     running.catch(() => undefined); // awaited below, after the last update

@@ -11,7 +11,7 @@ const ARGUMENT_TOKENS = 2048;
 /** The choice that ends the turn. */
 const ANSWER = 'answer';
 
-export interface ChooseScope {
+interface ChooseScope {
   model: Model;
   modelName: string;
   system: string;

@@ -5,7 +5,10 @@ import type { Io } from './io.ts';
 import type { Prompt } from './prompt.ts';
 import { clean, wrap } from './text.ts';
 
-/** Asks the person at the terminal, with what they need to decide: the server's own words, or the call and the code. */
+/**
+ * Asks the person at the terminal, with what they need to decide: the server's own words, or the call and the code.
+ * Without a terminal nobody is asked: a line in a pipe was written before the question.
+ */
 export function decider(options: {
   io: Io;
   prompt: Prompt;
@@ -18,6 +21,7 @@ export function decider(options: {
   const { io, prompt } = options;
   const { bold, dim } = painter(io);
   return async (approval) => {
+    if (!io.interactive) return 'unavailable';
     options.display()?.pause();
     const text = approval.question ?? (await preview(approval, options.connections, options.signal()));
     for (const line of clean(text).split('\n')) {
@@ -25,9 +29,9 @@ export function decider(options: {
     }
     const choices = approval.question === undefined ? '[y]es, [a]lways in this session, [N]o' : '[y]es, [N]o';
     const answer = await prompt.confirm(`${bold(`Allow ${approval.tool}?`)} ${choices}: `);
-    const always = answer.startsWith('a') && approval.question === undefined;
+    const always = answer === 'always' && approval.question === undefined;
     if (always) options.allow(approval.tool);
-    return always || /^[yt]/.test(answer) ? 'yes' : 'no';
+    return always || answer === 'yes' ? 'yes' : 'no';
   };
 }
 

@@ -3,12 +3,23 @@ import { readConfigFile } from '../kit/config.ts';
 import { ModelError, type Model, type ModelInfo } from '../kit/model.ts';
 import type { Runtime } from '../kit/tool.ts';
 
-const setting = z.object({ models: z.object({ default: z.string().optional() }).optional() });
+const text = z.string().optional().catch(undefined);
+const settings = z.object({
+  OLLAMA_HOST: text,
+  models: z.object({ default: text }).catch({}),
+  servers: z.object({ sandbox: z.object({ ollama: text, model: text }).catch({}) }).catch({ sandbox: {} }),
+});
 
-/** The model that a person asked for: by flag, KUZNIA_MODEL, or `models.default` in kuznia.json. */
-export function wantedModel(flag: string | undefined, runtime: Runtime): string | undefined {
-  const file = setting.safeParse(readConfigFile(runtime.home)).data;
-  return flag ?? (runtime.env['KUZNIA_MODEL'] || undefined) ?? file?.models?.default;
+/** The model that a person asked for: by flag, KUZNIA_MODEL, or `models.default` or the sandbox's in kuznia.json. */
+export function wantedModel(flag: string | undefined, { env, home }: Runtime): string | undefined {
+  const { models, servers } = settings.parse(readConfigFile(home));
+  return flag ?? (env['KUZNIA_MODEL'] || models.default || servers.sandbox.model);
+}
+
+/** Where Ollama answers: by OLLAMA_HOST in the environment or kuznia.json, or by the sandbox's setting there. */
+export function wantedHost({ env, home }: Runtime): string | undefined {
+  const { OLLAMA_HOST, servers } = settings.parse(readConfigFile(home));
+  return env['OLLAMA_HOST'] || OLLAMA_HOST || servers.sandbox.ollama;
 }
 
 /** The wanted model, else the first installed one that calls tools, else the first that answers at all. */

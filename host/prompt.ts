@@ -4,6 +4,19 @@ import { Writable } from 'node:stream';
 /** Lines that arrive together were pasted together. */
 const PASTE_MS = 25;
 
+/** What a person may answer when something is to be decided. Only the whole answer counts: all else is a no. */
+type Decision = 'yes' | 'always' | 'refuse' | 'no';
+const DECISIONS = new Map<string, Decision>([
+  ['y', 'yes'],
+  ['yes', 'yes'],
+  ['t', 'yes'],
+  ['tak', 'yes'],
+  ['a', 'always'],
+  ['always', 'always'],
+  ['r', 'refuse'],
+  ['refuse', 'refuse'],
+]);
+
 /** A terminal, or a pipe, as far as this needs it. */
 type Input = NodeJS.ReadableStream & { isTTY?: boolean };
 type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
@@ -62,9 +75,10 @@ export class Prompt {
   }
 
   /** A question that must be decided now: what was typed before it does not count. */
-  async confirm(question: string): Promise<string> {
+  async confirm(question: string): Promise<Decision> {
     this.#typed.length = 0;
-    return ((await this.read(question)) ?? '').trim().toLowerCase();
+    const answer = (await this.read(question)) ?? '';
+    return DECISIONS.get(answer.trim().toLowerCase()) ?? 'no';
   }
 
   /** Clears what is half typed; true when there was something. */

@@ -1,5 +1,6 @@
 import { text as readAll } from 'node:stream/consumers';
 import { asCommand, type Approval } from './approval.ts';
+import type { CallRecord } from './calls.ts';
 import { decider } from './deciding.ts';
 import { TurnDisplay } from './display.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
@@ -100,7 +101,14 @@ async function one(task: string, { session, io, stop, allowed, json }: Task): Pr
       ok,
       ms: Math.round(ms),
     }));
-    const needs = pending && { needs: { ...pending, allow: `--allow ${pending.tool}` } };
+    const needs = pending && {
+      needs: {
+        ...pending,
+        ...(pending.question === undefined
+          ? { allow: `--allow ${pending.tool}` }
+          : { command: deciding(pending, calls) }),
+      },
+    };
     const ms = Math.round(performance.now() - started);
     io.out(
       `${JSON.stringify({ answer, reason, model: info.name, rounds, ms, calls: shownCalls, ...needs })}\n`,
@@ -109,7 +117,7 @@ async function one(task: string, { session, io, stop, allowed, json }: Task): Pr
     io.out(`${clean(answer)}\n`);
   }
   if (pending) {
-    if (!json) io.err(howToAllow(pending, task));
+    if (!json) io.err(howToAllow(pending, task, deciding(pending, calls)));
     return EXIT.approval;
   }
   if (calls.some((call) => call.denied)) return EXIT.approval;
@@ -118,18 +126,30 @@ async function one(task: string, { session, io, stop, allowed, json }: Task): Pr
   return answer === '' || reason === 'rounds' ? EXIT.failed : EXIT.done;
 }
 
-/** The exact call, and the ways to have it made. */
-function howToAllow({ tool, arguments: args, question }: Approval, task: string): string {
+/** The command by which a person decides: the one that the refusal names, else the call itself, at a terminal. */
+function deciding({ tool, arguments: args }: Approval, calls: CallRecord[]): string {
+  const refusal = calls.find((call) => call.denied === 'unavailable')?.text ?? '';
+  return /kuznia approve \S+ \S+/.exec(clean(refusal))?.[0] ?? asCommand(tool, args);
+}
+
+/** The exact call, and the ways to have it made. A server's own question is not for `--allow` to answer. */
+function howToAllow({ tool, arguments: args, question }: Approval, task: string, elsewhere: string): string {
   const lines = question
     ? clean(question)
         .split('\n')
         .map((line) => `  ${line}`)
     : [];
+  const ways =
+    question === undefined
+      ? [
+          `Allow it in this task: kuznia run --allow ${tool} ${JSON.stringify(task)}`,
+          `Or make it yourself:   ${asCommand(tool, args)}`,
+        ]
+      : [`Decide on it: ${elsewhere}`];
   return [
     `kuznia: a person has to allow this call: ${tool} ${JSON.stringify(args)}`,
     ...lines,
-    `Allow it in this task: kuznia run --allow ${tool} ${JSON.stringify(task)}`,
-    `Or make it yourself:   ${asCommand(tool, args)}`,
+    ...ways,
     '',
   ].join('\n');
 }

@@ -1,9 +1,8 @@
-import { readConfigFile } from '../kit/config.ts';
 import { ollamaModel, type Model, type ModelInfo } from '../kit/ollama.ts';
 import { processRuntime } from '../kit/serve.ts';
 import type { Runtime } from '../kit/tool.ts';
 import { connect, type Connections } from './connections.ts';
-import { pickModel, wantedModel } from './models.ts';
+import { pickModel, wantedHost, wantedModel } from './models.ts';
 import { ownServers } from './servers.ts';
 
 /** A model and the tools that it may use. */
@@ -24,8 +23,7 @@ export async function openSession(options: { model?: string; signal: AbortSignal
 
 /** The model server that the environment or kuznia.json names. */
 export function modelOf(runtime: Runtime): Model {
-  const named = runtime.env['OLLAMA_HOST'] || readConfigFile(runtime.home)['OLLAMA_HOST'];
-  return ollamaModel({ host: typeof named === 'string' ? named : undefined, journal: runtime.journal });
+  return ollamaModel({ host: wantedHost(runtime), journal: runtime.journal });
 }
 
 /** Servers forge with the model that the person talks to. */

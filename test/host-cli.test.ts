@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,8 @@ import { after, before, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { exitCode, type Command, type Io } from '../host/io.ts';
+import { wantedHost, wantedModel } from '../host/models.ts';
+import { noJournal } from '../kit/journal.ts';
 import { ollamaDouble, type Asked, type DoubleModel, type Reply } from './doubles/ollama.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -247,6 +249,29 @@ test('run: a model without tools, and one whose call cannot be parsed', async (t
   assert.ok(plain.chats.every((chat) => !chat.tools));
 });
 
+test('the model and its server: the environment, then the host’s settings, then those of the sandbox', async (t) => {
+  const double = await ollama(t, () => ({ content: 'Here.' }), [{ name: 'first' }, { name: 'second' }]);
+  const own = await mkdtemp(join(tmpdir(), 'kuznia-cli-own-'));
+  t.after(() => rm(own, { recursive: true, force: true }));
+  const write = (file: object) => writeFile(join(own, 'kuznia.json'), JSON.stringify(file));
+  const servers = { sandbox: { ollama: double.url, model: 'second' } };
+  await write({ servers });
+  const env = { KUZNIA_HOME: own, OLLAMA_HOST: '' };
+  const { code, out, err } = await kuznia(['run', 'x', '--json'], { env });
+  assert.equal(code, 0, err);
+  assert.match(out, /"answer":"Here\.".*"model":"second"/);
+
+  const wanted = (vars: Record<string, string>) => {
+    const runtime = { home: own, env: vars, journal: noJournal };
+    return [wantedHost(runtime), wantedModel(undefined, runtime)];
+  };
+  await write({ servers, OLLAMA_HOST: 'top', models: { default: 'third' } });
+  assert.deepEqual(wanted({}), ['top', 'third']);
+  assert.deepEqual(wanted({ OLLAMA_HOST: 'env', KUZNIA_MODEL: 'fourth' }), ['env', 'fourth']);
+  await write({ servers, OLLAMA_HOST: 1, models: 'wrong' });
+  assert.deepEqual(wanted({}), [double.url, 'second']);
+});
+
 test('run: a write without a person exits 3 with the call and the ways to allow it', async (t) => {
   const double = await ollama(t, ({ messages }) => {
     const last = messages.at(-1);
@@ -351,7 +376,7 @@ test('without a model: says so, plays a labelled demonstration of the real parts
   await rm(temporary, { recursive: true });
 });
 
-test('approve: shows the version, decides, and publishing is possible then', async () => {
+test('approve: shows the version, decides, and publishing is possible then', async (t) => {
   const draft = {
     name: 'cli_add',
     description: 'Adds two numbers.',
@@ -379,15 +404,36 @@ test('approve: shows the version, decides, and publishing is possible then', asy
   );
   assert.equal(headless.code, 3);
   assert.match(headless.err, new RegExp(`kuznia approve cli_add ${saidVersion}`));
-  const undecided = await kuznia(['approve', 'cli_add', saidVersion]);
+  const double = await ollama(t, () => ({
+    calls: [{ name: 'sandbox_approve_tool', arguments: { name: 'cli_add', version: saidVersion } }],
+  }));
+  const approving = ['run', 'Approve it.', '--allow', 'sandbox_approve_tool'];
+  const [ran, json] = await Promise.all([
+    kuznia(approving, { ollama: double.url, env }),
+    kuznia([...approving, '--json'], { ollama: double.url, env }),
+  ]);
+  assert.equal(ran.code, 3, ran.err);
+  assert.match(ran.err, new RegExp(`^Decide on it: kuznia approve cli_add ${saidVersion}$`, 'm'));
+  assert.doesNotMatch(ran.err, /--allow/);
+  assert.equal(json.code, 3);
+  assert.match(json.out, new RegExp(`"needs":\\{.*"command":"kuznia approve cli_add ${saidVersion}"`));
+  assert.doesNotMatch(json.out, /--allow/);
+  const undecided = await kuznia(['approve', 'cli_add', `v${saidVersion}`]);
   assert.equal(undecided.code, 3);
   assert.match(undecided.out, /export default \(\{ a, b \}\) => a \+ b;/);
-  assert.match(undecided.err, /Nothing was decided.*--yes/);
+  assert.match(undecided.err, new RegExp(`Nothing was decided.*kuznia approve cli_add ${saidVersion} --yes`));
   const decided = await kuznia(['approve', 'cli_add', `v${saidVersion}`, '--yes']);
   assert.equal(decided.code, 0, decided.err);
-  assert.match(decided.out, /Approved/);
+  assert.match(decided.out, new RegExp(`Approved.*"version": "${saidVersion}"`));
   const published = await kuznia(['call', 'sandbox_publish_tool', '{"name":"cli_add"}'], { env });
   assert.equal(published.code, 0, published.err);
   const used = await kuznia(['call', 'forged_cli_add', '{"a": "40", "b": 2}', '--json']);
   assert.match(used.out, /"value":42/);
+  const refused = await kuznia(['approve', 'cli_add', saidVersion, '--refuse']);
+  assert.equal(refused.code, 0, refused.err);
+  assert.match(refused.out, /stays live.*kuznia call sandbox_retire_tool '\{"name": "cli_add"\}'/);
+  const again = await kuznia(['approve', 'cli_add', saidVersion, '--refuse', '--json']);
+  assert.match(again.out, /"decision":"refuse","live":true/);
+  const still = await kuznia(['call', 'forged_cli_add', '{"a": 40, "b": 2}', '--json']);
+  assert.match(still.out, /"value":42/);
 });

@@ -319,6 +319,19 @@ test('a question of the server in the middle of a call reaches the person', asyn
   }
 });
 
+test('a tool that is allowed does not answer the question of its server', async () => {
+  const asking: [HostTool, Run] = [
+    hostTool('sandbox_approve_tool', { effect: 'write' }),
+    async (_args, { ask }) => ({ ok: false, text: `decided: ${await ask?.('Approve this code?')}` }),
+  ];
+  const { end } = await play([call('sandbox_approve_tool', { a: 1 })], {
+    tools: [asking],
+    allowed: ['sandbox_approve_tool'],
+  });
+  assert.equal(end.reason, 'approval');
+  assert.equal(end.calls[0]?.text, 'decided: unavailable');
+});
+
 test('progress comes as it is told, and a long result is cut with a word about it', async () => {
   const slow: [HostTool, Run] = [
     hostTool('forged_slow'),

@@ -43,7 +43,48 @@ test('a question that decides something ignores what was typed before it', async
   await sleep(50);
   const answer = prompt.confirm('Sure? ');
   type('N\r');
-  assert.equal(await answer, 'n');
+  assert.equal(await answer, 'no');
+  prompt.close();
+});
+
+test('a decision is the whole answer, not how it begins', async () => {
+  const { prompt, type } = keyboard(true);
+  const answers = {
+    yes: ['y', ' Yes ', 't', 'TAK'],
+    always: ['a', 'Always'],
+    refuse: ['r', 'refuse'],
+    no: ['', 'n', 'abort', 'yikes, no', 'tylko nie to', 'ask me later', 'rather not', 'y y'],
+  };
+  for (const [expected, typed] of Object.entries(answers)) {
+    for (const line of typed) {
+      const answer = prompt.confirm('Sure? ');
+      type(`${line}\r`);
+      assert.equal(await answer, expected, line);
+    }
+  }
+  prompt.close();
+});
+
+test('without a terminal a question is not answered by the lines that are there, and they stay', async () => {
+  const { prompt, type } = keyboard(false);
+  type('y\ny\n');
+  await sleep(30);
+  const approve = decider({
+    io: { out: () => {}, err: () => {}, env: {}, interactive: false, colour: false, columns: () => 60 },
+    prompt,
+    connections: {
+      tools: async () => [],
+      call: async () => ({ ok: false, text: '' }),
+      close: async () => {},
+    },
+    display: () => undefined,
+    signal: () => new AbortController().signal,
+    allow: () => {},
+  });
+  const publish = { tool: 'sandbox_publish_tool', arguments: { name: 'x' } };
+  assert.equal(await approve(publish), 'unavailable');
+  assert.equal(await approve({ ...publish, question: 'Drop all?' }), 'unavailable');
+  assert.deepEqual([await prompt.read(''), await prompt.read('')], ['y', 'y']);
   prompt.close();
 });
 
@@ -108,6 +149,7 @@ test('an approval shows the code that would go live, and can be given once or fo
   for (const [key, expected] of [
     ['n', 'no'],
     ['', 'no'],
+    ['absolutely not', 'no'],
     ['y', 'yes'],
     ['always', 'yes'],
   ] as const) {

@@ -105,6 +105,23 @@ test('what stays wrong is told in the schema’s words, with the arguments there
   }
 });
 
+test('names that a pattern allows are left to the server', () => {
+  const headers = {
+    type: 'object',
+    properties: { n: { type: 'integer' } },
+    patternProperties: { '^x-': { type: 'string' } },
+  };
+  const tight = { ...headers, additionalProperties: false };
+  const outer = { type: 'object', allOf: [headers], unevaluatedProperties: false };
+  const inner = { type: 'object', properties: { headers: tight }, additionalProperties: false };
+  assert.ok(fitArguments(tight, { 'x-a': 'b' }).ok);
+  assert.ok(fitArguments({ ...headers, unevaluatedProperties: false }, { 'x-a': 'b' }).ok);
+  assert.ok(fitArguments(outer, { 'x-a': 'b' }).ok);
+  assert.ok(fitArguments(inner, { headers: { 'x-a': 'b' } }).ok);
+  assert.ok(!fitArguments(inner, { 'x-a': 'b' }).ok);
+  assert.ok(!fitArguments(tight, { n: 'many' }).ok);
+});
+
 test('a regular expression in a schema is not run here', () => {
   const started = performance.now();
   assert.ok(fitArguments(schema, { code: '', slow: `${'a'.repeat(40)}!` }).ok);
