@@ -1,3 +1,4 @@
+import { jsonOrNothing } from '../kit/json.ts';
 import { z } from 'zod';
 import type { ChatMessage, ChatRequest, Model, ToolCall } from '../kit/model.ts';
 import type { JsonObject } from '../kit/tool.ts';
@@ -88,13 +89,4 @@ async function constrained(
     if (repeats(text)) break;
   }
   return z.record(z.string(), z.unknown()).catch({}).parse(jsonOrNothing(text));
-}
-
-/** An answer that was cut is no JSON; it counts as none. */
-function jsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

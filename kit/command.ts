@@ -11,7 +11,7 @@ import { redact } from './secrets.ts';
 export { allowProgram, CommandError } from './programs.ts';
 export type { CommandReason } from './programs.ts';
 
-export interface CommandResult {
+interface CommandResult {
   code: number;
   /** Whole and not redacted: it is data. Decoded as UTF-8. */
   stdout: string;
@@ -20,7 +20,7 @@ export interface CommandResult {
   ms: number;
 }
 
-export interface CommandOptions extends StartOptions {
+interface CommandOptions extends StartOptions {
   /** Written to stdin; without it stdin is empty, so that a program that asks gets no answer at once. */
   input?: string | Uint8Array;
   /** In ms; then SIGTERM, and 1 s later SIGKILL, to its process group. */

@@ -1,3 +1,4 @@
+import { isObject } from './json.ts';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -19,7 +20,7 @@ export class ConfigError extends Error {
 export type Environment = Record<string, string | undefined>;
 
 /** `kuznia.json` as it is written; each reader checks its own part. */
-export type ConfigFile = Record<string, unknown>;
+type ConfigFile = Record<string, unknown>;
 
 /**
  * The data folder, absolute: KUZNIA_HOME, else $XDG_DATA_HOME/kuznia, else ~/.local/share/kuznia (macOS too: one
@@ -61,7 +62,7 @@ export function readConfigFile(home: string): ConfigFile {
   return file;
 }
 
-export interface ConfigSources {
+interface ConfigSources {
   file?: ConfigFile;
   env?: Environment;
   /** Variables of fields whose schema has no `.meta({ env: 'NAME' })`. */
@@ -221,9 +222,7 @@ function shown(name: string, value: unknown): string {
 }
 
 function asRecord(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value))
-    : undefined;
+  return isObject(value) ? value : undefined;
 }
 
 /** Where a text that is no JSON (RFC 8259) goes wrong, in a person's words: engines often tell no position. */

@@ -34,7 +34,7 @@ export interface HttpOptions {
   bodyMs?: number;
 }
 
-export interface HttpServer {
+interface HttpServer {
   url: string;
   /** Stops listening, and ends what is open once `settled` is. */
   close: (settled?: Promise<void>) => Promise<void>;

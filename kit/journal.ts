@@ -23,7 +23,7 @@ export const noJournal: Journal = {
   flush: async () => undefined,
 };
 
-export interface JournalOptions {
+interface JournalOptions {
   /** Days that files are kept; default 30. */
   retentionDays?: number;
   /** In bytes, after which the day goes on in `DAY.1.jsonl`; default 32 MiB. */

@@ -3,8 +3,8 @@ import { isatty } from 'node:tty';
 import { redact } from './secrets.ts';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
-export type Level = (typeof levels)[number];
-export type Fields = Record<string, string | number | boolean | undefined>;
+type Level = (typeof levels)[number];
+type Fields = Record<string, string | number | boolean | undefined>;
 
 const colours: Record<Level, number> = { debug: 90, info: 36, warn: 33, error: 31 };
 const longest = 8000;

@@ -55,7 +55,7 @@ export interface ChatDone {
 }
 
 /** A model as it is listed; `parameters` as Ollama says it, e.g. `7.6B`. */
-export interface ListedModel {
+interface ListedModel {
   name: string;
   size: number;
   digest: string;

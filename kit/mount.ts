@@ -1,3 +1,4 @@
+import { isObject } from './json.ts';
 import { createHash, randomUUID } from 'node:crypto';
 import { Jobs } from './jobs.ts';
 import type { JournalEntry } from './journal.ts';
@@ -69,7 +70,7 @@ export interface BoundResource extends Omit<Resource<unknown>, 'read' | 'complet
   complete: (variable: string, prefix: string, known: Record<string, string>) => Promise<string[]>;
 }
 
-export interface BoundPrompt extends Omit<Prompt<unknown>, 'render'> {
+interface BoundPrompt extends Omit<Prompt<unknown>, 'render'> {
   render: (args: Record<string, string>) => Promise<string>;
 }
 
@@ -273,5 +274,5 @@ function withoutJobArguments(input: unknown): JsonObject {
 const isJobCall = (input: unknown) => typeof asObject(input)['job'] === 'string';
 
 function asObject(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+  return isObject(value) ? { ...value } : {};
 }

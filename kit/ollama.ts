@@ -1,3 +1,4 @@
+import { jsonOrNothing } from './json.ts';
 import { z } from 'zod';
 import type { Journal } from './journal.ts';
 import {
@@ -157,14 +158,6 @@ const chunk = z.object({
   prompt_eval_count: z.number().default(0),
   eval_count: z.number().default(0),
 });
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 function parsed<T extends z.ZodType>(schema: T, raw: unknown): z.output<T> {
   const result = schema.safeParse(raw);

@@ -4,7 +4,7 @@
  */
 
 /** A place that knows secrets by name: the environment now, the auth server's store later. */
-export interface SecretSource {
+interface SecretSource {
   /** For errors: "not found in the environment". */
   readonly name: string;
   /** How a person adds `name` here, as one sentence. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
 /** A message past this is refused; the SDK's own limit is the same, but ends the connection. */
-export const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;
 
 /** JSON-RPC 2.0, section 5.1. */
 const PARSE_ERROR = -32700;

@@ -36,7 +36,7 @@ export class ToolError extends Error {
 type Shape = z.ZodObject;
 
 /** What the author of a tool writes. */
-export interface ToolSpec<Deps, I extends Shape, O extends Shape> {
+interface ToolSpec<Deps, I extends Shape, O extends Shape> {
   name: string;
   title: string;
   /** One or two sentences that say when to use it. */

@@ -1,6 +1,6 @@
 import { interop, type Things } from './interop-matrix.ts';
 import { cleanEnv, command, serveHere, tempHome } from './support.ts';
-import { slugify } from './sandbox-kit.ts';
+import { slugify } from './fixtures/slugify.ts';
 import { sandbox } from '../servers/sandbox/definition.ts';
 import { fileURLToPath } from 'node:url';
 

@@ -7,28 +7,6 @@ import type { Model } from '../kit/model.ts';
 import { mount, type Mounted, type Outcome } from '../kit/mount.ts';
 import { sandbox } from '../servers/sandbox/definition.ts';
 
-/** A tool that passes every gate; tests change what they are about. */
-export const slugify = {
-  name: 'slugify',
-  description: 'Turns a title into a URL slug.',
-  input_schema: {
-    type: 'object',
-    properties: { title: { type: 'string', description: 'the title' } },
-    required: ['title'],
-    additionalProperties: false,
-  },
-  output_schema: { type: 'object', properties: { slug: { type: 'string' } }, required: ['slug'] },
-  code: `export default ({ title }) => {
-  if (!title.trim()) throw new Error('title is empty');
-  return { slug: title.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '') };
-};`,
-  tests: [
-    { name: 'plain', input: { title: 'Hello World' }, output: { slug: 'hello-world' } },
-    { name: 'marks', input: { title: 'A, b & c!' }, output: { slug: 'a-b-c' } },
-    { name: 'empty', input: { title: ' ' }, error: 'empty' },
-  ],
-};
-
 export interface Opened {
   home: string;
   mounted: Mounted;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { review } from '../servers/sandbox/definition.ts';
-import { openSandboxServer, slugify } from './sandbox-kit.ts';
+import { slugify } from './fixtures/slugify.ts';
+import { openSandboxServer } from './sandbox-kit.ts';
 
 const { home, mounted, call, value, fault } = await openSandboxServer({ timeout_ms: 1000 });
 

@@ -1,3 +1,4 @@
+import { isObject } from '../../kit/json.ts';
 import { z } from 'zod';
 import { toolFor, ToolError, type JsonObject, type ToolContext } from '../../kit/tool.ts';
 import * as author from './forge/author.ts';
@@ -5,15 +6,7 @@ import { candidateOf, gateScope, keepVerdict, nextStep, saveDraft } from './draf
 import { forge, improve, type Forged, type ForgeScope } from './forge/forge.ts';
 import type { TestCase } from './registry/records.ts';
 import type { LiveTool } from './registry/registry.ts';
-import {
-  bareName,
-  forgedName,
-  InputMisfit,
-  isObject,
-  resultSchema,
-  runPublished,
-  type Sandbox,
-} from './sandbox.ts';
+import { bareName, forgedName, InputMisfit, resultSchema, runPublished, type Sandbox } from './sandbox.ts';
 import { policy } from './release.ts';
 import { findTools } from './shelf.ts';
 

@@ -1,3 +1,4 @@
+import { isObject } from '../../kit/json.ts';
 import type { Journal } from '../../kit/journal.ts';
 import { ModelError, type Model } from '../../kit/model.ts';
 import { ToolError, type JsonObject, type Runtime, type ToolContext } from '../../kit/tool.ts';
@@ -122,8 +123,4 @@ export function fault(what: string, verdict: Exclude<Verdict, { outcome: 'ok' }>
     default:
       return `${what} was stopped: ${verdict.message}${printed}`;
   }
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 import type MiniSearch from 'minisearch';
 
 /** What is searched of a tool. */
-export interface Searchable {
+interface Searchable {
   name: string;
   description: string;
   /** Names and descriptions of arguments, names of tests. */

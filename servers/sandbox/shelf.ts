@@ -1,8 +1,9 @@
+import { isObject } from '../../kit/json.ts';
 import { z } from 'zod';
 import { readJournal } from '../../kit/journal-read.ts';
 import { toolFor } from '../../kit/tool.ts';
 import type { LiveTool, ToolSummary } from './registry/registry.ts';
-import { bareName, forgedName, isObject, type Sandbox } from './sandbox.ts';
+import { bareName, forgedName, type Sandbox } from './sandbox.ts';
 
 const tool = toolFor<Sandbox>();
 

@@ -1,3 +1,5 @@
+import { slugify as plain } from '../fixtures/slugify.ts';
+
 /** What the published tools of the bench do. */
 
 const SLUG = `({ title }) => {
@@ -8,23 +10,8 @@ const SLUG = `({ title }) => {
 /** The same function, as an expression for other engines to run. */
 export const slugFunction = SLUG;
 
-export const slugify = {
-  name: 'slugify',
-  description: 'Turns a title into a URL slug.',
-  input_schema: {
-    type: 'object',
-    properties: { title: { type: 'string', description: 'the title' } },
-    required: ['title'],
-    additionalProperties: false,
-  },
-  output_schema: { type: 'object', properties: { slug: { type: 'string' } }, required: ['slug'] },
-  code: `export default ${SLUG};`,
-  tests: [
-    { name: 'plain', input: { title: 'Hello World' }, output: { slug: 'hello-world' } },
-    { name: 'polish', input: { title: 'Zażółć gęślą jaźń' }, output: { slug: 'zazolc-gesla-jazn' } },
-    { name: 'empty', input: { title: ' ' }, error: 'empty' },
-  ],
-};
+/** The tests' own tool, with code that does a little more and can run elsewhere too. */
+export const slugify = { ...plain, code: `export default ${SLUG};` };
 
 const counted = {
   input_schema: {

@@ -1,3 +1,4 @@
+import { jsonOrNothing } from '../../../kit/json.ts';
 import { z } from 'zod';
 import { complete, ModelError, type ChatRequest, type Model } from '../../../kit/model.ts';
 import { ToolError, type JsonObject } from '../../../kit/tool.ts';
@@ -173,7 +174,7 @@ async function ask<T>(author: Author, prompt: string, schema: z.ZodType<T>, form
   let wrong = '';
   for (let attempt = 0; attempt < 2; attempt++) {
     const asked = { ...request(author, prompt + wrong), format: format ?? jsonSchema(schema) };
-    const parsed = schema.safeParse(jsonIn(await answer(author, asked)));
+    const parsed = schema.safeParse(jsonOrNothing(await answer(author, asked)));
     if (parsed.success) return parsed.data;
     wrong = `\nYour last answer did not fit: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`;
   }
@@ -185,14 +186,6 @@ async function ask<T>(author: Author, prompt: string, schema: z.ZodType<T>, form
 function jsonSchema(schema: z.ZodType): JsonObject {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
   return rest;
-}
-
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function planOf(said: z.output<typeof planAnswer>): Plan {

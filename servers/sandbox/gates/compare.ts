@@ -1,3 +1,4 @@
+import { isObject } from '../../../kit/json.ts';
 import type { TestCase } from '../registry/records.ts';
 
 /** The first place where two JSON values differ, as a sentence; undefined when they are equal. */
@@ -9,7 +10,7 @@ export function difference(expected: unknown, got: unknown, path = 'output'): st
     }
     return first(expected.map((one, i) => () => difference(one, got[i], `${path}[${i}]`)));
   }
-  if (isRecord(expected) && isRecord(got)) {
+  if (isObject(expected) && isObject(got)) {
     const missing = Object.keys(expected).find((key) => !Object.hasOwn(got, key));
     if (missing !== undefined) return `${path}.${missing} is missing; expected ${short(expected[missing])}`;
     const extra = Object.keys(got).find((key) => !Object.hasOwn(expected, key));
@@ -52,8 +53,4 @@ function first(checks: (() => string | undefined)[]): string | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

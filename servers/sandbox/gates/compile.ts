@@ -9,7 +9,7 @@ import { typeOf } from './contract.ts';
 export type Language = 'javascript' | 'typescript';
 
 /** What the compiler made of a tool's code. */
-export interface Compiled {
+interface Compiled {
   /** Plain JavaScript: the code itself, or what TypeScript emitted. */
   javascript: string;
   /** One line a fault, with line numbers of the code as it was written. */

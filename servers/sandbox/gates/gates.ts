@@ -7,10 +7,10 @@ import { checkSchema } from '../runner/schema.ts';
 import type { JsonObject } from '../../../kit/tool.ts';
 
 export const gateNames = ['manifest', 'types', 'tests', 'stubs', 'determinism', 'lint', 'policy'] as const;
-export type GateName = (typeof gateNames)[number];
+type GateName = (typeof gateNames)[number];
 
 /** What one gate found. `skipped`: an earlier gate failed, so that this one had nothing to judge. */
-export interface GateResult {
+interface GateResult {
   gate: GateName;
   outcome: 'passed' | 'failed' | 'waiting' | 'skipped';
   /** Each says what is wrong and how to mend it. */

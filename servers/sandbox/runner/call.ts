@@ -20,7 +20,7 @@ export class Stop extends Error {
 }
 
 /** What surrounds one call: where it tells its stage, and how much it has printed. */
-export interface Surroundings {
+interface Surroundings {
   mark(stage: Stage): void;
   printed(): number;
 }

@@ -1,7 +1,8 @@
+import { isObject } from '../../../kit/json.ts';
 import { readFile } from 'node:fs/promises';
 import { EvalFlags, type JSValueHandle, MAX_STACK_SIZE, QuickJS, type QuickJSOptions } from 'quickjs-wasi';
 import { GUEST_FILE, GUEST_FUNCTIONS, GUEST_SOURCE, type GuestFunction } from './guest.ts';
-import { DEFAULT_MEMORY_BYTES, isRecord } from './wire.ts';
+import { DEFAULT_MEMORY_BYTES } from './wire.ts';
 
 // Node's types of this major have no WebAssembly; these are the two members that we touch.
 declare global {
@@ -40,7 +41,7 @@ export interface EngineKit {
 /** Whether a worker was given a kit. */
 export function isEngineKit(value: unknown): value is EngineKit {
   return (
-    isRecord(value) &&
+    isObject(value) &&
     value['module'] instanceof WebAssembly.Module &&
     value['wasm'] instanceof Uint8Array &&
     value['prelude'] instanceof Uint8Array
@@ -171,7 +172,7 @@ function limited(wasm: Uint8Array, memoryBytes: number): WebAssembly.Module {
  * The binary with a maximum in its memory section, which the published one lacks.
  * https://webassembly.github.io/spec/core/binary/modules.html#memory-section
  */
-export function capMemory(wasm: Uint8Array, pages: number): Uint8Array {
+function capMemory(wasm: Uint8Array, pages: number): Uint8Array {
   let at = 8;
   const number = () => {
     for (let value = 0, shift = 0; ; shift += 7) {

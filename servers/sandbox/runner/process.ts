@@ -4,7 +4,7 @@ import { isFromChild, type Job, type Reply, type ToChild } from './wire.ts';
 import { type RunnerSources, runnerSources } from './source.ts';
 
 /** What the owner of a child process hears from it. */
-export interface ProcessEvents {
+interface ProcessEvents {
   ready(): void;
   reply(reply: Reply): void;
   /** It is gone, or never came: `why` is for people. */

@@ -30,7 +30,7 @@ export type Verdict =
   | { outcome: Failure; message: string; stack?: string | undefined; console: string[]; ms: number };
 
 /** What the runner is doing, for `doctor` and tests. */
-export interface RunnerStats {
+interface RunnerStats {
   pid: number | undefined;
   running: number;
   queued: number;
@@ -49,7 +49,7 @@ export interface Runner {
 }
 
 /** Settings of the embedded lane. */
-export interface QuickjsOptions {
+interface QuickjsOptions {
   /** Workers kept ready beyond those with long calls. */
   workers?: number;
   /** Calls that run at once; more wait their turn. */

@@ -1,5 +1,5 @@
+import { isObject } from '../../../kit/json.ts';
 import { Validator } from '@cfworker/json-schema';
-import { isRecord } from './wire.ts';
 
 const MOST_ERRORS = 5;
 
@@ -13,7 +13,7 @@ const LARGE = 100_000;
 export function validate(schema: unknown, value: unknown, what = 'input'): string[] {
   // Copied, because the library writes into the schemas that it is given.
   const copy: unknown = JSON.parse(JSON.stringify(schema));
-  if (!isRecord(copy)) return copy === false ? [`${what}: nothing is allowed here`] : [];
+  if (!isObject(copy)) return copy === false ? [`${what}: nothing is allowed here`] : [];
   // First the short way: the long one gathers a message for every item, and most values are fine.
   const first = new Validator(copy, '2020-12', true).validate(value);
   if (first.valid) return [];

@@ -1,5 +1,6 @@
+import { isObject } from '../../../kit/json.ts';
 import { patternFault } from './pattern.ts';
-import { isRecord } from './wire.ts';
+
 import { BOUNDS, KEYWORDS, type Kind, REPLACED, TYPES } from './schema-keywords.ts';
 import { decode } from './schema-values.ts';
 
@@ -18,7 +19,7 @@ const IN_PLACE = ['allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else', 'depen
  * such as `input_schema`. A schema without faults can be listed as a tool's and given to `validate`.
  */
 export function checkSchema(schema: unknown, what: string): string[] {
-  if (!isRecord(schema)) {
+  if (!isObject(schema)) {
     return [
       `${what} must be a JSON Schema object, such as {"type": "object", "properties": {"name": {"type": "string"}}}.`,
     ];
@@ -53,7 +54,7 @@ class Check {
   schema(schema: unknown, at: string, depth: number): void {
     if (this.faults.length >= MOST_FAULTS) return;
     if (typeof schema === 'boolean') return void this.#schemas.add(schema);
-    if (!isRecord(schema)) return this.#fault(at, 'must be a schema: an object, or true or false');
+    if (!isObject(schema)) return this.#fault(at, 'must be a schema: an object, or true or false');
     if (depth > DEEPEST)
       return this.#fault(at, `is nested more than ${DEEPEST} deep; use $defs and $ref, or a flatter shape`);
     this.#schemas.add(schema);
@@ -97,7 +98,7 @@ class Check {
           return this.#fault(at, 'must be an array of at least one schema');
         return value.forEach((each, index) => this.schema(each, `${at}[${index}]`, depth + 1));
       case 'schemaMap':
-        if (!isRecord(value)) return this.#fault(at, 'must be an object whose values are schemas');
+        if (!isObject(value)) return this.#fault(at, 'must be an object whose values are schemas');
         for (const [key, each] of Object.entries(value)) {
           if (key === '__proto__') this.#fault(at, 'must not use the name __proto__; choose another');
           if (name === 'patternProperties') this.#pattern(key, `${at}[${JSON.stringify(key)}]`);
@@ -109,7 +110,7 @@ class Check {
           return this.#fault(at, 'belongs on the object that holds the property: an array of names');
         return this.#names(value, at);
       case 'nameMap':
-        if (!isRecord(value)) return this.#fault(at, 'must be an object whose values are arrays of names');
+        if (!isObject(value)) return this.#fault(at, 'must be an object whose values are arrays of names');
         return Object.entries(value).forEach(([key, each]) => this.#names(each, `${at}.${key}`));
       case 'type': {
         const types: unknown[] = Array.isArray(value) ? value : [value];
@@ -189,7 +190,7 @@ class Check {
     at: string,
   ): void {
     if (additionalProperties !== false || patternProperties !== undefined || !Array.isArray(required)) return;
-    const known = isRecord(properties) ? properties : {};
+    const known = isObject(properties) ? properties : {};
     const lost = required.find((name) => typeof name === 'string' && !Object.hasOwn(known, name));
     if (lost !== undefined) {
       this.#fault(
@@ -209,13 +210,13 @@ class Check {
     const done = new Set<unknown>();
     const visit = (schema: unknown, path: Set<unknown>): boolean => {
       if (path.has(schema)) return true;
-      if (!isRecord(schema) || done.has(schema)) return false;
+      if (!isObject(schema) || done.has(schema)) return false;
       path.add(schema);
       const next = IN_PLACE.flatMap((keyword) => {
         const value = schema[keyword];
         return Array.isArray(value)
           ? value
-          : keyword === 'dependentSchemas' && isRecord(value)
+          : keyword === 'dependentSchemas' && isObject(value)
             ? Object.values(value)
             : [value];
       });
@@ -224,7 +225,7 @@ class Check {
       done.add(schema);
       return again;
     };
-    if ([...this.#schemas].some((schema) => isRecord(schema) && visit(schema, new Set()))) {
+    if ([...this.#schemas].some((schema) => isObject(schema) && visit(schema, new Set()))) {
       this.#fault(
         what,
         'has a $ref that leads back to itself for ever; let it refer to something inside properties or items',
@@ -242,7 +243,7 @@ class Check {
         const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
         found = Array.isArray(found)
           ? found[Number(key)]
-          : isRecord(found) && Object.hasOwn(found, key)
+          : isObject(found) && Object.hasOwn(found, key)
             ? found[key]
             : undefined;
       }

@@ -1,3 +1,5 @@
+import { isObject } from '../../../kit/json.ts';
+
 /**
  * What the server, its child process and the child's worker threads say to each other: plain records of strings and
  * numbers, so that nothing of a guest's is ever more than text on the way.
@@ -63,11 +65,6 @@ export const STAGES = ['waiting', 'input schema', 'running', 'reading the result
 /** Index into STAGES. */
 export type Stage = 0 | 1 | 2 | 3 | 4;
 
-/** Whether a value is an object and no array. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 const OUTCOMES: ReadonlySet<unknown> = new Set<Outcome>([
   'ok',
   'error',
@@ -89,7 +86,7 @@ function hasNumbers(value: Record<string, unknown>, ...names: string[]): boolean
 
 function isReply(value: unknown): value is Reply {
   return (
-    isRecord(value) &&
+    isObject(value) &&
     hasNumbers(value, 'id', 'ms') &&
     hasStrings(value, 'text', 'message', 'stack') &&
     OUTCOMES.has(value['outcome']) &&
@@ -101,7 +98,7 @@ function isReply(value: unknown): value is Reply {
 /** Whether a worker was sent a call. */
 export function isJob(value: unknown): value is Job {
   return (
-    isRecord(value) &&
+    isObject(value) &&
     hasNumbers(value, 'id', 'timeoutMs', 'memoryBytes', 'resultBytes', 'consoleBytes') &&
     hasStrings(value, 'code', 'input', 'inputSchema', 'outputSchema') &&
     (value['kind'] === 'module' || value['kind'] === 'snippet') &&
@@ -111,14 +108,14 @@ export function isJob(value: unknown): value is Job {
 
 /** Whether the server sent this to the child. */
 export function isToChild(value: unknown): value is ToChild {
-  if (!isRecord(value)) return false;
+  if (!isObject(value)) return false;
   if (value['type'] === 'cancel') return hasNumbers(value, 'id');
   return value['type'] === 'run' && isJob(value['job']);
 }
 
 /** Whether a worker sent this to the child. */
 export function isFromWorker(value: unknown): value is FromWorker {
-  if (!isRecord(value)) return false;
+  if (!isObject(value)) return false;
   if (value['type'] === 'line') return hasStrings(value, 'line');
   if (value['type'] === 'end') {
     return isReply(value['reply']) && hasNumbers(value, 'dropped') && typeof value['retire'] === 'boolean';
@@ -128,7 +125,7 @@ export function isFromWorker(value: unknown): value is FromWorker {
 
 /** Whether the child sent this to the server. */
 export function isFromChild(value: unknown): value is FromChild {
-  if (!isRecord(value)) return false;
+  if (!isObject(value)) return false;
   return value['type'] === 'ready' || (value['type'] === 'reply' && isReply(value['reply']));
 }
 

@@ -2,23 +2,16 @@
  * One worker thread: keeps one fresh engine ready, runs one call in it, throws it away, makes the next.
  * It has no deadline of its own: the child's main thread ends it when one strikes.
  */
+import { isObject } from '../../../kit/json.ts';
 import { readlinkSync } from 'node:fs';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { retiresAfter, runCall, Stop } from './call.ts';
 import { Engine, isEngineKit } from './engine.ts';
-import {
-  DEFAULT_MEMORY_BYTES,
-  type FromWorker,
-  isJob,
-  isRecord,
-  type Job,
-  type Reply,
-  type Stage,
-} from './wire.ts';
+import { DEFAULT_MEMORY_BYTES, type FromWorker, isJob, type Job, type Reply, type Stage } from './wire.ts';
 
 async function serve(): Promise<void> {
   const data: unknown = workerData;
-  if (isMainThread || !parentPort || !isRecord(data)) throw new Error('this file is started by child.ts');
+  if (isMainThread || !parentPort || !isObject(data)) throw new Error('this file is started by child.ts');
   const { kit, stage } = data;
   if (!isEngineKit(kit) || !(stage instanceof Int32Array))
     throw new Error('a worker needs a kit and a stage');
