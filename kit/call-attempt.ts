@@ -1,4 +1,4 @@
-import type { Agent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { CallRequest, CallResponse } from './call.ts';
 import { bounded, collect, decode, firstOf, flat } from './call-body.ts';
 import type { Tally } from './call-body.ts';
@@ -20,7 +20,7 @@ export interface Attempt {
   body: string | Uint8Array | undefined;
   clock: Clock;
   host: Host;
-  connect: () => Promise<Agent>;
+  connect: (url: URL) => Promise<Dispatcher>;
   journal: Journal;
 }
 
@@ -169,7 +169,7 @@ async function exchange(
     ...job.headers,
   };
   for (let hops = 0; ; hops++) {
-    const agent = await job.connect();
+    const agent = await job.connect(url);
     tally.sent = true;
     const path = url.pathname + url.search;
     const response = await agent.request({

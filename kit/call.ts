@@ -1,10 +1,12 @@
-import type { Agent } from 'undici';
+import type { Dispatcher } from 'undici';
 import { attempt, overError } from './call-attempt.ts';
 import type { Attempt } from './call-attempt.ts';
 import { CallError, inTime } from './call-error.ts';
 import type { Callee } from './call-error.ts';
+import { dispatcherFor } from './call-dispatcher.ts';
 import { hostFor, longestWaitMs, startClock } from './call-limits.ts';
 import type { Host, Limits } from './call-limits.ts';
+import { holdBack } from './dry-run.ts';
 import { noJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
 import { registerSecret } from './secrets.ts';
@@ -28,6 +30,12 @@ export interface CallOptions extends Callee, Limits {
   /** The first wait between tries, in ms, doubled each time, with jitter; default 250. */
   backoffMs?: number;
   journal?: Journal;
+  /** Refuses what could write, before it is sent: all but GET, HEAD and OPTIONS, and requests that say `reads`. */
+  readOnly?: boolean;
+  /** Certificates (PEM) trusted beside the system's. */
+  ca?: string;
+  /** Where the proxy variables are read: HTTPS_PROXY, HTTP_PROXY, NO_PROXY (default: this process's). */
+  env?: Record<string, string | undefined>;
 }
 
 export interface CallRequest {
@@ -43,6 +51,8 @@ export interface CallRequest {
   signal?: AbortSignal;
   /** May be sent twice. GET, HEAD and OPTIONS always may; nothing else is retried unless it says so here. */
   idempotent?: boolean;
+  /** It only reads although its method could write: a GraphQL query. May be retried, and is sent in dry runs. */
+  reads?: boolean;
   maxBytes?: number;
   /** Default `json`. A `stream` must be read, or left by `break`: it holds its place and deadline until then. */
   expect?: 'json' | 'text' | 'bytes' | 'stream';
@@ -81,13 +91,12 @@ export interface Caller {
  */
 export function callFor(service: CallOptions): Caller {
   const hosts = new Map<string, Host>();
-  let agent: Promise<Agent> | undefined;
-
-  // undici costs 75 ms of CPU to load: not before the first call. Its time limits are off: ours is over all of it.
-  const connect = () =>
-    (agent ??= import('undici').then(
-      ({ Agent }) => new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 10_000 } }),
-    ));
+  const agents = new Map<string, Promise<Dispatcher>>();
+  const connect = (url: URL) => {
+    const agent = agents.get(url.origin) ?? dispatcherFor(url, service);
+    agents.set(url.origin, agent);
+    return agent;
+  };
 
   async function request(path: string, options: Expecting<'text'>): Promise<CallResponse<string>>;
   async function request(path: string, options: Expecting<'bytes'>): Promise<CallResponse<Uint8Array>>;
@@ -101,6 +110,17 @@ export function callFor(service: CallOptions): Caller {
     const headers = { ...own, ...options.headers };
     hideTokens(headers);
     const method = (options.method ?? 'GET').toUpperCase();
+    if (!onlyReads(method, options)) {
+      if (service.readOnly) {
+        const said = `${service.name}: ${method} ${url.pathname} is not sent: read-only mode is on.`;
+        throw new CallError(said, { reason: 'refused' });
+      }
+      holdBack({
+        method,
+        path: `${url.pathname}${url.search}`,
+        body: options.json ?? shownBody(options.body),
+      });
+    }
     const job: Attempt = {
       callee: service,
       url,
@@ -126,9 +146,9 @@ export function callFor(service: CallOptions): Caller {
   return {
     request,
     async close() {
-      const open = await agent;
-      agent = undefined;
-      await open?.destroy();
+      const open = [...agents.values()];
+      agents.clear();
+      await Promise.all(open.map(async (agent) => (await agent).destroy()));
     },
   };
 }
@@ -141,10 +161,16 @@ function hideTokens(headers: Headers): void {
   }
 }
 
+const onlyReads = (method: string, { reads = false }: CallRequest) =>
+  reads || ['GET', 'HEAD', 'OPTIONS'].includes(method);
+
+const shownBody = (body: CallRequest['body']) =>
+  typeof body === 'string' || body === undefined ? body : `${body.byteLength} bytes`;
+
 /** Tries until it works, may not be tried again, or has no time left. */
 async function persist(job: Attempt, service: CallOptions): Promise<CallResponse<unknown>> {
   const { clock, method, options } = job;
-  const again = options.idempotent ?? ['GET', 'HEAD', 'OPTIONS'].includes(method);
+  const again = options.idempotent ?? onlyReads(method, options);
   const tries = again ? 1 + (service.retries ?? 3) : 1;
   for (let tried = 1; ; tried++) {
     let failure: CallError;

@@ -27,6 +27,8 @@ const CLOSE_MS = 2_000;
 /** A definition with its types folded away: configured from file and environment, opened, bound. */
 export interface Mountable {
   name: string;
+  /** Example requests by tool. */
+  examples: ReadonlyMap<string, string[]>;
   mount: (runtime: Runtime) => Promise<Mounted>;
 }
 
@@ -34,6 +36,7 @@ export interface Mountable {
 export function mountable<Config, Deps>(definition: ServerDefinition<Config, Deps>): Mountable {
   return {
     name: definition.name,
+    examples: new Map(definition.tools.map((tool) => [tool.name, tool.examples])),
     mount: (runtime) => {
       const settings = { file: readConfigFile(runtime.home), env: runtime.env };
       return mount(definition, serverConfig(definition.config, definition.name, settings), runtime);

@@ -14,7 +14,8 @@ import {
 } from '@modelcontextprotocol/server';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { Caller, Listing, Mounted } from './mount.ts';
+import type { Listing } from './listing.ts';
+import type { Caller, Mounted } from './mount.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
 import type { JsonObject } from './tool.ts';
 import { version } from './version.ts';

@@ -53,10 +53,19 @@ interface ToolSpec<Deps, I extends Shape, O extends Shape> {
    * `{ status: 'running', job }` when `wait_s` is over. Its output needs an optional `status`, `job` and `note`.
    */
   long?: boolean;
+  /** Its answer holds text that others wrote: it is marked as data, which no model should take for an instruction. */
+  untrusted?: boolean;
+  /** Requests that it answers, in a person's words: a host finds it by them; no client is shown them. */
+  examples?: string[];
   input: I;
   output: O;
   /** Only reads. Asked before `run`; undefined means that nothing need be asked. */
   confirm?: (input: z.output<I>, deps: Deps, ctx: ToolContext) => Promise<Question | undefined>;
+  /**
+   * Only reads. What a dry run of an `openWorld` write says it would send; without it the kit runs `run` with writing
+   * HTTP requests held back and tells the first. Needed where several follow each other, or a program does the writing.
+   */
+  preview?: (input: z.output<I>, deps: Deps, ctx: ToolContext) => Promise<unknown>;
   run: (input: z.output<I>, deps: Deps, ctx: ToolContext) => Promise<z.input<O>>;
 }
 
@@ -70,8 +79,11 @@ export interface Tool<Deps> {
   openWorld: boolean;
   deadlineMs: number;
   long: boolean;
+  untrusted: boolean;
+  examples: string[];
   inputSchema: () => JsonObject;
   outputSchema: () => JsonObject;
+  preview?: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<unknown>;
   confirm: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<Question | undefined>;
   run: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<JsonObject>;
 }
@@ -83,6 +95,7 @@ export function toolFor<Deps>(): <I extends Shape, O extends Shape>(
   spec: ToolSpec<Deps, I, O>,
 ) => Tool<Deps> {
   return (spec) => {
+    const { preview } = spec;
     const parse = (raw: unknown) => parseInput(spec.name, spec.input, raw);
     return {
       name: spec.name,
@@ -93,8 +106,13 @@ export function toolFor<Deps>(): <I extends Shape, O extends Shape>(
       openWorld: spec.openWorld ?? false,
       deadlineMs: spec.deadlineMs ?? 50_000,
       long: spec.long ?? false,
+      untrusted: spec.untrusted ?? false,
+      examples: spec.examples ?? [],
       inputSchema: () => listedSchema(spec.input, 'input'),
       outputSchema: () => listedSchema(spec.output, 'output'),
+      ...(preview && {
+        preview: async (raw: unknown, deps, ctx) => preview(parse(raw), deps, ctx),
+      }),
       confirm: async (raw, deps, ctx) => spec.confirm?.(parse(raw), deps, ctx),
       run: async (raw, deps, ctx) => spec.output.parse(await spec.run(parse(raw), deps, ctx)),
     };
@@ -194,6 +212,8 @@ export interface ServerDefinition<Config, Deps> {
   open: (config: Config, runtime: Runtime) => Promise<Deps>;
   close: (deps: Deps) => Promise<void>;
   tools: Tool<Deps>[];
+  /** Which of its tools this configuration offers: toolsets, read-only. All, where it says nothing. */
+  select?: (tool: Tool<Deps>, config: Config) => boolean;
   resources: Resource<Deps>[];
   prompts: Prompt<Deps>[];
   catalogue?: (deps: Deps) => Catalogue;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { noJournal } from '../kit/journal.ts';
-import type { Listing } from '../kit/mount.ts';
+import type { Listing } from '../kit/listing.ts';
 import { servers } from '../host/servers.ts';
 
 /** Every tool's schema as clients see it. `UPDATE=1 npm test` renews it, and the table of the README with it. */

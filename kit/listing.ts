@@ -1,0 +1,58 @@
+import { isObject } from './json.ts';
+import type { JsonObject, ListedTool, Tool } from './tool.ts';
+
+/** A tool as it is listed to clients. */
+export interface Listing {
+  name: string;
+  title: string;
+  description: string;
+  inputSchema: JsonObject;
+  outputSchema: JsonObject;
+  annotations: JsonObject;
+}
+
+/** Calls that change what others see can be tried first: the kit gives them `dry_run`. */
+export const hasDryRun = (tool: Pick<Tool<unknown>, 'effect' | 'openWorld'>) =>
+  tool.openWorld && tool.effect !== 'read';
+
+/** What `tools/list` says of a tool, with the arguments that the kit itself answers to. */
+export function listing<Deps>(tool: Tool<Deps>): Listing {
+  const schema = tool.inputSchema();
+  const { required, ...output } = tool.outputSchema();
+  return {
+    name: tool.name,
+    title: tool.title,
+    description: tool.description,
+    inputSchema: {
+      ...schema,
+      properties: {
+        ...objectOf(schema['properties']),
+        ...(tool.long && {
+          wait_s: { type: 'number', description: 'answer after so many seconds (50)' },
+          job: { type: 'string', description: 'go on waiting for this job; other arguments as before' },
+        }),
+        ...(hasDryRun(tool) && { dry_run: { type: 'boolean', description: 'only say what would be sent' } }),
+      },
+    },
+    // A dry run answers with `would_send` instead, and clients check what they get.
+    outputSchema: hasDryRun(tool) || required === undefined ? output : { ...output, required },
+    annotations: annotations(tool),
+  };
+}
+
+/** A published tool's listing. */
+export function forgedListing({ effect, ...tool }: ListedTool): Listing {
+  return { ...tool, annotations: annotations({ effect, idempotent: effect === 'read', openWorld: false }) };
+}
+
+/** All four hints, since clients disagree about the defaults. */
+function annotations(tool: Pick<Tool<unknown>, 'effect' | 'idempotent' | 'openWorld'>): JsonObject {
+  return {
+    readOnlyHint: tool.effect === 'read',
+    destructiveHint: tool.effect === 'destroy',
+    idempotentHint: tool.idempotent,
+    openWorldHint: tool.openWorld,
+  };
+}
+
+const objectOf = (value: unknown): JsonObject => (isObject(value) ? { ...value } : {});
