@@ -2,7 +2,7 @@ import type { ChatMessage, ToolCall } from '../kit/model.ts';
 import type { JsonObject } from '../kit/tool.ts';
 import { mustAsk, type Approve } from './approval.ts';
 import { fitArguments } from './arguments.ts';
-import { unknownTool, type CallResult, type Connections, type Progress } from './connections.ts';
+import { unknownTool, type CallResult, type Toolbox, type Progress } from './connections.ts';
 
 /** One call of a turn, as it came out. */
 export interface CallRecord {
@@ -22,7 +22,7 @@ export type CallEvent =
   | ({ type: 'result'; value?: JsonObject } & CallRecord);
 
 export interface CallScope {
-  connections: Connections;
+  connections: Toolbox;
   approve: Approve;
   /** Tools whose calls need not be asked about; a question of their server's still goes to the person. */
   allowed: readonly string[];

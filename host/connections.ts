@@ -1,82 +1,149 @@
-import { Client, InMemoryTransport } from '@modelcontextprotocol/client';
-import { z } from 'zod';
-import type { Effect, JsonObject, Runtime } from '../kit/tool.ts';
-import { version } from '../kit/version.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { JsonObject, Runtime } from '../kit/tool.ts';
+import { Link, type Door } from './link.ts';
+import type {
+  CallOptions,
+  CallResult,
+  HostPrompt,
+  HostResource,
+  HostTool,
+  ServerState,
+} from './link-types.ts';
 import { nearest } from './text.ts';
 
-/** A tool as the host knows it. */
-export interface HostTool {
-  name: string;
-  server: string;
-  title: string;
-  description: string;
-  inputSchema: JsonObject;
-  effect: Effect;
-  /** Answers `{ status: 'running', job }` when it takes long; the host waits on. */
-  long: boolean;
-}
-
-export interface CallResult {
-  ok: boolean;
-  text: string;
-  value?: JsonObject;
-}
-
-export interface Progress {
-  done: number;
-  total?: number;
-  note?: string;
-}
-
-export interface CallOptions {
-  signal: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-  /** Asked what the server wants a person to decide on. Without it, nobody can. */
-  ask?: (question: string) => Promise<Answer>;
-}
+export type {
+  Answer,
+  CallOptions,
+  CallResult,
+  FormField,
+  HostPrompt,
+  HostResource,
+  HostTool,
+  Image,
+  Progress,
+  ServerState,
+} from './link-types.ts';
 
 /** The servers that a host is connected to, seen as one. */
 export interface Connections {
-  /** The tools of now: listed anew when a server said that they changed. */
+  /** The tools of now, each name once: listed anew when a server said that they changed. */
   tools: (signal: AbortSignal) => Promise<HostTool[]>;
   /** A tool's own failure is a result with `ok: false`; throws only when `signal` aborts. */
   call: (name: string, args: JsonObject, options: CallOptions) => Promise<CallResult>;
+  states: () => ServerState[];
+  resources: (signal: AbortSignal) => Promise<HostResource[]>;
+  readResource: (
+    server: string,
+    uri: string,
+    signal: AbortSignal,
+  ) => Promise<{ text: string; mimeType?: string }>;
+  completeResource: (
+    server: string,
+    template: string,
+    argument: { name: string; value: string },
+    known: Record<string, string>,
+    signal: AbortSignal,
+  ) => Promise<string[]>;
+  prompts: (signal: AbortSignal) => Promise<HostPrompt[]>;
+  prompt: (
+    server: string,
+    name: string,
+    args: Record<string, string>,
+    signal: AbortSignal,
+  ) => Promise<string>;
+  /** Some server's tools or state changed; returns how to stop listening. */
+  onChange: (listener: () => void) => () => void;
   close: () => Promise<void>;
 }
 
-/** A person's answer; `unavailable` where no person is. */
-export type Answer = 'yes' | 'no' | 'unavailable';
+/** As much of them as a turn of a conversation needs. */
+export type Toolbox = Pick<Connections, 'tools' | 'call'>;
 
-/** How a server is started inside this process: it is given its end of an in-memory pair. */
-export interface InProcessServer {
-  name: string;
-  start: (transport: InMemoryTransport, runtime: Runtime) => Promise<{ close: () => Promise<void> }>;
+/** A server that hangs does not keep the others waiting for longer. */
+const FIRST_MS = 2_000;
+
+/** A tool under the name that it has here, with the one its server knows. */
+interface Named {
+  tool: HostTool;
+  own: string;
+  link: Link;
 }
 
-/** Sooner than a client's default, so that a tool's own deadline is what a person hears of. */
-const CALL_MS = 120_000;
-const JOB_WAIT_S = 50;
+/** Starts all servers at once; returns when each answered or failed, or after two seconds without those that hang. */
+export async function connect(doors: Door[], runtime: Runtime): Promise<Connections> {
+  const listeners = new Set<() => void>();
+  const changed = () => listeners.forEach((listener) => listener());
+  const links = doors.map((door) => new Link(door, runtime, changed));
+  const timer = new AbortController();
+  await Promise.race([
+    Promise.allSettled(links.map((one) => one.started)),
+    sleep(FIRST_MS, undefined, { signal: timer.signal }).catch(() => undefined),
+  ]);
+  timer.abort();
 
-/** Starts servers inside this process and connects to them. */
-export async function connect(servers: InProcessServer[], runtime: Runtime): Promise<Connections> {
-  const links = await Promise.all(servers.map((server) => link(server, runtime)));
-  const tools = async (signal: AbortSignal) => {
-    const lists = await Promise.all(links.map((one) => one.tools(signal)));
-    return lists.flat();
+  let lists: HostTool[][] = [];
+  let named = new Map<string, Named>();
+  const all = async (signal: AbortSignal) => {
+    const now = await Promise.all(
+      links.map((one) => one.tools(signal).catch(() => cancelled<HostTool>(signal))),
+    );
+    // The lists are the same objects until something changed: most calls name nothing anew.
+    if (now.length === lists.length && now.every((list, at) => list === lists[at])) return named;
+    lists = now;
+    named = unique(links, now);
+    return named;
   };
+  const tools = async (signal: AbortSignal) => [...(await all(signal)).values()].map(({ tool }) => tool);
+  const linkOf = (server: string) => {
+    const link = links.find((one) => one.name === server);
+    if (link) return link;
+    throw new Error(`There is no server ${server}. There are: ${links.map((one) => one.name).join(', ')}.`);
+  };
+  const gathered = async <T>(signal: AbortSignal, ask: (link: Link) => Promise<T[]>): Promise<T[]> =>
+    (await Promise.all(links.map((link) => ask(link).catch(() => cancelled<T>(signal))))).flat();
+
   return {
     tools,
     async call(name, args, options) {
-      const all = await tools(options.signal);
-      const tool = all.find((one) => one.name === name);
-      const owner = links.find((one) => one.name === tool?.server);
-      if (!tool || !owner) return { ok: false, text: unknownTool(name, all) };
-      return owner.call(tool, args, options);
+      const known = await all(options.signal);
+      const found = known.get(name);
+      if (!found) return { ok: false, text: unknownTool(name, await tools(options.signal)) };
+      return found.link.call(found.tool, found.own, args, options);
+    },
+    states: () => links.map((one) => one.state()),
+    resources: (signal) => gathered(signal, (link) => link.resources(signal)),
+    readResource: (server, uri, signal) => linkOf(server).readResource(uri, signal),
+    completeResource: (server, template, argument, known, signal) =>
+      linkOf(server).completeResource(template, argument, known, signal),
+    prompts: (signal) => gathered(signal, (link) => link.prompts(signal)),
+    prompt: (server, name, args, signal) => linkOf(server).prompt(name, args, signal),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     async close() {
       await Promise.allSettled(links.map((one) => one.close()));
     },
   };
+}
+
+/** A server that fails to list has no tools for now; the person's cancel ends the whole. */
+function cancelled<T>(signal: AbortSignal): T[] {
+  signal.throwIfAborted();
+  return [];
+}
+
+/** The first server keeps a name that two have; the other's is `server_name`. */
+function unique(links: Link[], lists: HostTool[][]): Map<string, Named> {
+  const named = new Map<string, Named>();
+  links.forEach((link, at) => {
+    for (const tool of lists[at] ?? []) {
+      let name = tool.name;
+      for (let n = 1; named.has(name); n++) name = `${link.name}_${tool.name}${n > 1 ? `_${n}` : ''}`;
+      named.set(name, { tool: name === tool.name ? tool : { ...tool, name }, own: tool.name, link });
+    }
+  });
+  return named;
 }
 
 /** What a model or a person is told about a tool that is not there. */
@@ -87,106 +154,4 @@ export function unknownTool(name: string, tools: Pick<HostTool, 'name'>[]): stri
   );
   const hint = near.length > 0 ? `Nearest: ${near.join(', ')}.` : 'Use one of the tools that are listed.';
   return `There is no tool \`${name.slice(0, 80)}\`. ${hint}`;
-}
-
-const annotations = z.object({ readOnlyHint: z.boolean(), destructiveHint: z.boolean() }).partial();
-const fields = z.object({ properties: z.record(z.string(), z.unknown()) }).partial();
-
-async function link(server: InProcessServer, runtime: Runtime) {
-  const [ours, theirs] = InMemoryTransport.createLinkedPair();
-  const running = await server.start(theirs, runtime);
-  const client = new Client({ name: 'kuznia', version }, { capabilities: { elicitation: { form: {} } } });
-  let stale = true;
-  let listed: HostTool[] = [];
-  client.setNotificationHandler('notifications/tools/list_changed', () => {
-    stale = true;
-  });
-  // The host makes one call at a time on a connection, so a question belongs to the one that runs.
-  let asking: CallOptions['ask'];
-  client.setRequestHandler('elicitation/create', async ({ params }) => {
-    const answer = (await asking?.(params.message)) ?? 'unavailable';
-    if (answer === 'unavailable') return { action: 'cancel' };
-    return answer === 'yes' ? { action: 'accept', content: { approve: true } } : { action: 'decline' };
-  });
-  try {
-    await client.connect(ours);
-  } catch (error) {
-    await running.close();
-    throw error;
-  }
-
-  const tools = async (signal: AbortSignal) => {
-    if (!stale) return listed;
-    stale = false;
-    try {
-      // Kept out of the client's cache: it would compile every forged output schema, which the server checks already.
-      const { tools: found } = await client.listTools(undefined, { signal, cacheMode: 'bypass' });
-      listed = found.map((tool) => {
-        const hints = annotations.safeParse(tool.annotations).data ?? {};
-        const { properties = {} } = fields.safeParse(tool.inputSchema).data ?? {};
-        return {
-          name: tool.name,
-          server: server.name,
-          title: tool.title ?? tool.name,
-          description: tool.description ?? '',
-          inputSchema: { ...tool.inputSchema },
-          // What says nothing is taken for the worst, as the protocol does.
-          effect: hints.readOnlyHint ? 'read' : hints.destructiveHint === false ? 'write' : 'destroy',
-          long: 'wait_s' in properties && 'job' in properties,
-        };
-      });
-      return listed;
-    } catch (error) {
-      stale = true;
-      throw error;
-    }
-  };
-
-  const once = async (name: string, args: JsonObject, options: CallOptions): Promise<CallResult> => {
-    const { signal, onProgress } = options;
-    asking = options.ask;
-    try {
-      const result = await client.callTool(
-        { name, arguments: args },
-        {
-          signal,
-          timeout: CALL_MS,
-          resetTimeoutOnProgress: true,
-          onprogress: ({ progress, total, message }) =>
-            onProgress?.({ done: progress, total, note: message }),
-        },
-      );
-      const text = result.content
-        .map((part) => (part.type === 'text' ? part.text : `[${part.type}]`))
-        .join('\n');
-      const value = z.record(z.string(), z.unknown()).safeParse(result.structuredContent).data;
-      return { ok: result.isError !== true, text, value };
-    } catch (error) {
-      signal.throwIfAborted();
-      return { ok: false, text: error instanceof Error ? error.message : String(error) };
-    }
-  };
-
-  return {
-    name: server.name,
-    tools,
-    async call(tool: HostTool, args: JsonObject, options: CallOptions): Promise<CallResult> {
-      if (!tool.long) return settled(tool, await once(tool.name, args, options));
-      let result = await once(tool.name, { ...args, wait_s: JOB_WAIT_S }, options);
-      while (result.ok && result.value?.['status'] === 'running' && typeof result.value['job'] === 'string') {
-        result = await once(tool.name, { job: result.value['job'], wait_s: JOB_WAIT_S }, options);
-      }
-      return settled(tool, result);
-    },
-    async close() {
-      await client.close();
-      await running.close();
-    },
-  };
-
-  /** What wrote may have published: the notification of it can still be on its way. */
-  function settled(tool: HostTool, result: CallResult): CallResult {
-    if (tool.effect !== 'read') stale = true;
-    return result;
-  }
 }

@@ -1,5 +1,5 @@
 import type { Approval, Approve } from './approval.ts';
-import type { Connections } from './connections.ts';
+import type { Toolbox } from './connections.ts';
 import { painter, type TurnDisplay } from './display.ts';
 import type { Io } from './io.ts';
 import type { Prompt } from './prompt.ts';
@@ -12,7 +12,7 @@ import { clean, wrap } from './text.ts';
 export function decider(options: {
   io: Io;
   prompt: Prompt;
-  connections: Connections;
+  connections: Toolbox;
   display: () => TurnDisplay | undefined;
   signal: () => AbortSignal;
   /** Tools that are allowed from now on, when the person says so. */
@@ -38,7 +38,7 @@ export function decider(options: {
 /** What a call would do; for a forged tool's version, the code that would go live. */
 async function preview(
   { tool, arguments: args }: Approval,
-  connections: Connections,
+  connections: Toolbox,
   signal: AbortSignal,
 ): Promise<string> {
   const call = `${tool} ${JSON.stringify(args)}`;

@@ -3,13 +3,16 @@ import { processRuntime } from '../kit/serve.ts';
 import type { Runtime } from '../kit/tool.ts';
 import { connect, type Connections } from './connections.ts';
 import { pickModel, wantedHost, wantedModel } from './models.ts';
-import { ownServers } from './servers.ts';
+import { doors } from './doors.ts';
+import { hostSettings, type HostSettings } from './settings.ts';
 
 /** A model and the tools that it may use. */
 export interface Session {
   model: Model;
   info: ModelInfo;
   connections: Connections;
+  settings: HostSettings;
+  runtime: Runtime;
   close: () => Promise<void>;
 }
 
@@ -29,8 +32,11 @@ export function modelOf(runtime: Runtime): Model {
 /** Servers forge with the model that the person talks to. */
 export async function joined(model: Model, info: ModelInfo, runtime: Runtime): Promise<Session> {
   const env = { ...runtime.env, KUZNIA_MODEL: info.name };
-  const connections = await connect(ownServers(), { ...runtime, env, model });
+  const settings = hostSettings(runtime.home);
+  const connections = await connect(doors(settings.servers), { ...runtime, env, model });
   return {
+    settings,
+    runtime,
     model,
     info,
     connections,
@@ -43,5 +49,6 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
 
 /** The servers alone, for commands that need no model. */
 export async function openTools(): Promise<Connections> {
-  return connect(ownServers(), processRuntime());
+  const runtime = processRuntime();
+  return connect(doors(hostSettings(runtime.home).servers), runtime);
 }

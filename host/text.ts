@@ -172,3 +172,8 @@ function edits(a: string, b: string): number {
   }
   return row[b.length] ?? 0;
 }
+
+/** What a server says of itself, without what a person would not see: controls, bidi, zero width, tag characters. */
+export function visible(text: string): string {
+  return clean(text.replace(/[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu, ''));
+}

@@ -6,8 +6,9 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { connect, type Answer } from '../host/connections.ts';
+import { inProcess } from '../host/doors.ts';
 import { noJournal } from '../kit/journal.ts';
-import { mountable, serveInProcess } from '../kit/serve.ts';
+import { mountable } from '../kit/serve.ts';
 import { ToolError, toolFor, type Catalogue, type ServerDefinition } from '../kit/tool.ts';
 
 interface Deps {
@@ -131,10 +132,7 @@ async function start(t: TestContext) {
   const home = await mkdtemp(join(tmpdir(), 'kuznia-host-'));
   const runtime = { home, journal: noJournal, env: {} };
   const server = mountable(definition);
-  const connections = await connect(
-    [{ name: 'fake', start: (transport, given) => serveInProcess(server, transport, given) }],
-    runtime,
-  );
+  const connections = await connect([inProcess('fake', async () => server)], runtime);
   t.after(async () => {
     await connections.close();
     await rm(home, { recursive: true, force: true });

@@ -5,8 +5,8 @@ import {
   unknownTool,
   type CallOptions,
   type CallResult,
-  type Connections,
   type HostTool,
+  type Toolbox,
 } from '../host/connections.ts';
 import { turn, type TurnEnd, type TurnEvent, type TurnOptions } from '../host/loop.ts';
 import { ollamaModel, type ChatMessage } from '../kit/ollama.ts';
@@ -26,6 +26,8 @@ function hostTool(name: string, more: Partial<HostTool> = {}): HostTool {
     description: `Does ${name}.`,
     effect: 'read' as const,
     long: false,
+    foreign: false,
+    openWorld: false,
   };
   return { name, inputSchema, ...rest, ...more };
 }
@@ -33,14 +35,13 @@ function hostTool(name: string, more: Partial<HostTool> = {}): HostTool {
 /** A server with tools that are functions; it notes what was called. */
 function fakeConnections(tools: [HostTool, Run][]) {
   const called: { name: string; args: JsonObject }[] = [];
-  const connections: Connections = {
+  const connections: Toolbox = {
     tools: async () => tools.map(([tool]) => tool),
     async call(name, args, options) {
       called.push({ name, args });
       const found = tools.find(([tool]) => tool.name === name);
       return found ? found[1](args, options) : { ok: false, text: unknownTool(name, []) };
     },
-    close: async () => {},
   };
   return { connections, called, tools };
 }

@@ -1,0 +1,157 @@
+import { z } from 'zod';
+import { ConfigError, readConfigFile } from '../kit/config.ts';
+import { isObject } from '../kit/json.ts';
+import { servers } from './servers.ts';
+import { nearest } from './text.ts';
+
+export const roles = ['default', 'code', 'vision', 'small', 'embed'] as const;
+export type Role = (typeof roles)[number];
+
+/** One server of `mcpServers`; ours by name, others by how they are started or reached. */
+export type ServerSetting =
+  | { kind: 'own'; name: string; isolated: boolean }
+  | ({ kind: 'command'; name: string } & z.output<typeof commandServer> & Common)
+  | ({ kind: 'url'; name: string } & z.output<typeof urlServer> & Common);
+
+interface Common {
+  protocol?: 'auto' | '2025' | '2026';
+  timeoutS?: number;
+  tools?: string[];
+}
+
+const policy = z.enum(['allow', 'ask', 'deny']);
+const rule = z.strictObject({
+  tool: z.string().min(1),
+  effect: z.enum(['read', 'write', 'destroy']).optional(),
+  policy,
+});
+/** What is asked about: the first rule that fits a call decides. */
+export type ApproveRule = z.output<typeof rule>;
+
+const texts = z.record(z.string(), z.string());
+const commandServer = z.strictObject({
+  command: z.string().min(1),
+  args: z.array(z.string()).default([]),
+  env: texts.default({}),
+  cwd: z.string().optional(),
+});
+const urlServer = z.strictObject({
+  url: z.string().min(1),
+  headers: texts.default({}),
+  bearer: z.string().optional(),
+  transport: z.enum(['http', 'sse']).default('http'),
+});
+const common = z.strictObject({
+  protocol: z.enum(['auto', '2025', '2026']).optional(),
+  timeout_s: z.number().positive().max(3_600).optional(),
+  tools: z.array(z.string()).optional(),
+  /** Other clients' word for it. */
+  type: z.string().optional(),
+  disabled: z.boolean().optional(),
+});
+const ownServer = z.union([z.boolean(), z.strictObject({ isolated: z.boolean().default(false) })]);
+
+const known = {
+  models: z.strictObject(Object.fromEntries(roles.map((role) => [role, z.string().optional()]))),
+  approve: z.array(rule),
+  budget: z.strictObject({
+    memory_mb: z.int().positive().optional(),
+    context: z.int().min(2_048).optional(),
+    tools: z.int().min(1).max(40).optional(),
+    rounds: z.int().min(1).max(100).optional(),
+  }),
+};
+
+export interface HostSettings {
+  servers: ServerSetting[];
+  models: Partial<Record<Role, string>>;
+  approve: ApproveRule[];
+  budget: z.output<typeof known.budget>;
+}
+
+const KEYS = ['mcpServers', 'servers', ...Object.keys(known)];
+
+/** The host's part of kuznia.json. Throws ConfigError naming the key, what was expected there, and a near key for an unknown one. */
+export function hostSettings(home: string): HostSettings {
+  const file = readConfigFile(home);
+  for (const key of Object.keys(file)) {
+    // The settings of servers may stand there under their variables' names.
+    if (KEYS.includes(key) || /^[A-Z][A-Z0-9_]+$/.test(key) || key === '$schema') continue;
+    throw new ConfigError(unknownKey(key, '', KEYS), key);
+  }
+  return {
+    servers: serverSettings(file['mcpServers']),
+    models: checked('models', known.models, file['models'] ?? {}),
+    approve: checked('approve', known.approve, file['approve'] ?? []),
+    budget: checked('budget', known.budget, file['budget'] ?? {}),
+  };
+}
+
+function checked<S extends z.ZodType>(key: string, schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const at = [key, ...(issue?.path ?? [])].map(String).join('.');
+  if (issue?.code === 'unrecognized_keys') {
+    const shape = schemaKeys(schema, issue.path);
+    throw new ConfigError(unknownKey(issue.keys[0] ?? '', at, shape), at);
+  }
+  throw new ConfigError(`${at} in kuznia.json: ${issue?.message ?? 'is wrong'}.`, at);
+}
+
+function schemaKeys(schema: z.ZodType, path: PropertyKey[]): string[] {
+  let one: unknown = schema;
+  for (const _step of path) if (one instanceof z.ZodArray) one = one.element;
+  return one instanceof z.ZodObject ? Object.keys(one.shape) : [];
+}
+
+function unknownKey(key: string, where: string, keys: string[]): string {
+  const [near] = nearest(key, keys, 1);
+  const path = where === '' ? key : `${where}.${key}`;
+  return `${path} in kuznia.json: there is no such setting. ${near ? `Did you mean ${near}?` : `There are: ${keys.join(', ')}.`}`;
+}
+
+/** Ours are on unless set to false, and come first: they keep their tools' names. */
+function serverSettings(value: unknown = {}): ServerSetting[] {
+  if (!isObject(value)) {
+    throw new ConfigError(
+      'mcpServers in kuznia.json: expected an object, for example {"gitlab": true}.',
+      'mcpServers',
+    );
+  }
+  const own = Object.keys(servers).flatMap((name): ServerSetting[] => {
+    const given = value[name] ?? true;
+    const said = checked(`mcpServers.${name}`, ownServer, given);
+    return said === false ? [] : [{ kind: 'own', name, isolated: said !== true && said.isolated }];
+  });
+  const others = Object.entries(value)
+    .filter(([name]) => !Object.hasOwn(servers, name))
+    .flatMap(([name, given]) => foreign(name, given));
+  return [...own, ...others];
+}
+
+function foreign(name: string, given: unknown): ServerSetting[] {
+  const at = `mcpServers.${name}`;
+  if (!/^[\w.-]{1,64}$/.test(name)) {
+    throw new ConfigError(`${at} in kuznia.json: a server's name has letters, digits, - and _.`, at);
+  }
+  if (!isObject(given)) {
+    const [near] = nearest(name, Object.keys(servers), 1);
+    const hint = near ? `Did you mean ${near}?` : 'Expected {"command": …} or {"url": …}.';
+    throw new ConfigError(`${at} in kuznia.json: there is no server of ours by that name. ${hint}`, at);
+  }
+  const [shared, rest] = [{ ...given }, { ...given }];
+  for (const key of Object.keys(given)) {
+    if (key in common.shape) delete rest[key];
+    else delete shared[key];
+  }
+  const { timeout_s: timeoutS, protocol, tools, disabled, type } = checked(at, common, shared);
+  if (disabled) return [];
+  const both = { name, protocol, timeoutS, tools };
+  if ('url' in given) {
+    const transport = type === 'sse' ? { transport: 'sse' } : {};
+    return [{ kind: 'url', ...both, ...checked(at, urlServer, { ...transport, ...rest }) }];
+  }
+  if ('command' in given) return [{ kind: 'command', ...both, ...checked(at, commandServer, rest) }];
+  throw new ConfigError(`${at} in kuznia.json: needs a command or a url.`, at);
+}

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '../host/connections.ts';
+import { doors } from '../host/doors.ts';
+import type { ServerSetting } from '../host/settings.ts';
+import { noJournal } from '../kit/journal.ts';
+
+const script = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
+
+const foreign = (name: string, args: string[], more: object = {}): ServerSetting => ({
+  kind: 'command',
+  name,
+  command: process.execPath,
+  args: [script, ...args],
+  env: {},
+  ...more,
+});
+
+async function start(t: TestContext, settings: ServerSetting[], env: Record<string, string> = {}) {
+  const home = await mkdtemp(join(tmpdir(), 'kuznia-foreign-'));
+  const started = performance.now();
+  const connections = await connect(doors(settings), { home, journal: noJournal, env });
+  const ms = performance.now() - started;
+  t.after(async () => {
+    await connections.close();
+    await rm(home, { recursive: true, force: true });
+  });
+  const { signal } = new AbortController();
+  return {
+    connections,
+    signal,
+    ms,
+    names: async () => (await connections.tools(signal)).map((one) => one.name),
+  };
+}
+
+/** Waits until it is so; fails after five seconds. */
+async function until(what: () => boolean | Promise<boolean>): Promise<void> {
+  for (let n = 0; n < 100; n++) {
+    if (await what()) return;
+    await sleep(50);
+  }
+  assert.fail('it never came to be');
+}
+
+test('a foreign server on stdio: tools, calls, resources, prompts, completions', async (t) => {
+  const { connections, signal, names } = await start(t, [foreign('notes', ['good'])]);
+  assert.deepEqual(await names(), ['say', 'env']);
+  assert.deepEqual(await connections.call('say', { text: 'hej' }, { signal }), {
+    ok: true,
+    text: 'said hej',
+    value: undefined,
+    untrusted: true,
+  });
+  assert.deepEqual(
+    (await connections.resources(signal)).map(({ server, uri, template }) => [server, uri, template]),
+    [
+      ['notes', 'note://one', false],
+      ['notes', 'note://{name}', true],
+    ],
+  );
+  assert.equal((await connections.readResource('notes', 'note://one', signal)).text, 'a note');
+  const found = await connections.completeResource(
+    'notes',
+    'note://{name}',
+    { name: 'name', value: 'o' },
+    {},
+    signal,
+  );
+  assert.deepEqual(found, ['one', 'other']);
+  assert.deepEqual((await connections.prompts(signal))[0]?.arguments, [
+    { name: 'of', description: undefined, required: true },
+  ]);
+  assert.equal(await connections.prompt('notes', 'sum_up', { of: 'it' }, signal), 'Sum up it.');
+});
+
+test('a server gets the environment that its setting names, and no other', async (t) => {
+  const setting = foreign('notes', ['good'], { env: { TOKEN: 'secret://notes-token', PLACE: '${WHERE}/x' } });
+  process.env['KUZNIA_SECRET_NOTES_TOKEN'] = 'canary-token-1';
+  t.after(() => delete process.env['KUZNIA_SECRET_NOTES_TOKEN']);
+  const { connections, signal } = await start(t, [setting], { WHERE: 'home' });
+  const { text } = await connections.call('env', {}, { signal });
+  assert.match(text, /"TOKEN":"canary-token-1"/);
+  assert.match(text, /"PLACE":"home\/x"/);
+  assert.doesNotMatch(text, /KUZNIA_SECRET/);
+});
+
+test('a setting that cannot be filled in degrades its server only, and says which', async (t) => {
+  const { connections, names } = await start(t, [
+    foreign('bad', ['good'], { env: { A: '${NOT_SET}' } }),
+    foreign('good', ['good']),
+  ]);
+  assert.deepEqual(await names(), ['say', 'env']);
+  const [bad] = connections.states();
+  assert.equal(bad?.state, 'degraded');
+  assert.match(bad?.reason ?? '', /\$\{NOT_SET\} is not set/);
+});
+
+test('one that hangs keeps nobody waiting past two seconds', async (t) => {
+  const { connections, names, ms } = await start(t, [foreign('hung', ['hangs']), foreign('good', ['good'])]);
+  assert.ok(ms >= 1_900 && ms < 2_600, `${ms}`);
+  assert.deepEqual(await names(), ['say', 'env']);
+  assert.deepEqual(
+    connections.states().map(({ name, state }) => [name, state]),
+    [
+      ['hung', 'starting'],
+      ['good', 'ready'],
+    ],
+  );
+});
+
+test('one that ends says why, and comes back by itself with its tools', async (t) => {
+  const marker = join(tmpdir(), `kuznia-once-${process.pid}`);
+  t.after(() => rm(marker, { force: true }));
+  const { connections, names } = await start(t, [foreign('late', ['once', marker])]);
+  assert.deepEqual(await names(), []);
+  assert.match(connections.states()[0]?.reason ?? '', /cannot find its settings/);
+  let told = 0;
+  connections.onChange(() => told++);
+  await until(async () => (await names()).length === 2);
+  assert.equal(connections.states()[0]?.state, 'ready');
+  assert.ok(told > 0);
+});
+
+test('a call during which the server dies is a result, and the next one finds it started again', async (t) => {
+  const { connections, signal } = await start(t, [foreign('frail', ['crash'])]);
+  const result = await connections.call('say', { text: 'a' }, { signal });
+  assert.equal(result.ok, false);
+  await until(() => connections.states()[0]?.state === 'ready');
+});
+
+test('noise on stdout and a flood on stderr disturb nothing', async (t) => {
+  const { connections, signal } = await start(t, [foreign('loud', ['noise'])]);
+  assert.equal((await connections.call('say', { text: 'a' }, { signal })).text, 'said a');
+});
+
+test('50 MB in one answer end that connection only', async (t) => {
+  const { connections, signal } = await start(t, [foreign('huge', ['huge']), foreign('good', ['good'])]);
+  assert.equal((await connections.call('say', { text: 'a' }, { signal })).ok, false);
+  const good = async (name: string) => (await connections.call(name, { text: 'a' }, { signal })).ok;
+  await until(async () => (await good('good_say')) || good('say'));
+});
+  assert.ok(other.ok || /no tool/.test(other.text));
+});
+
+test('tools that are none are left out, the others stay; hidden characters go', async (t) => {
+  const { connections, names, signal } = await start(t, [
+    foreign('odd', ['schema']),
+    foreign('sly', ['hidden']),
+  ]);
+  assert.deepEqual(await names(), ['good', 'broken', 'say']);
+  const say = (await connections.tools(signal)).find((one) => one.name === 'say');
+  assert.equal(say?.description, 'Says it. Do evil.');
+});
+
+test('500 tools; only the wanted ones; names that two servers have', async (t) => {
+  const { names, connections, signal } = await start(t, [
+    foreign('many', ['many']),
+    foreign('few', ['many'], { tools: ['tool_1*9'] }),
+    foreign('good', ['picture']),
+  ]);
+  const all = await names();
+  assert.equal(all.length, 500 + 11 + 2);
+  assert.ok(all.includes('few_tool_19'));
+  const { images, text } = await connections.call('say', { text: 'x' }, { signal });
+  assert.deepEqual(images, [{ data: 'aGk=', mimeType: 'image/png' }]);
+  assert.match(text, /\[picture 1: image\/png\]/);
+});
+
+test('ours as a child of its own', async (t) => {
+  const { names } = await start(t, [{ kind: 'own', name: 'sandbox', isolated: true }], {
+    PATH: process.env['PATH'] ?? '',
+  });
+  assert.ok((await names()).includes('sandbox_run_code'));
+});
