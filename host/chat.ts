@@ -1,22 +1,33 @@
-import { ModelError, type ChatMessage, type ModelInfo } from '../kit/model.ts';
+import { ModelError, type ModelInfo } from '../kit/model.ts';
 import { version } from '../kit/version.ts';
+import { askFor, fillIn, type AskFor } from './chat/ask.ts';
+import { attach } from './chat/attach.ts';
+import { complete } from './chat/complete.ts';
+import { Conversation } from './chat/conversation.ts';
+import { isNearlyFull, meterText, type Meter } from './chat/meter.ts';
+import { turnScope, type TurnScope } from './chat/scope.ts';
+import { slash, slashNames, type Talk } from './chat/slash.ts';
+import { ServerNews } from './chat/states.ts';
+import type { FormField, Image } from './connections.ts';
 import { decider } from './deciding.ts';
 import { painter, TurnDisplay } from './display.ts';
+import { describeImages } from './images.ts';
 import { EXIT, parse, type Command, type Io } from './io.ts';
 import { turn } from './loop.ts';
-import { described, pickModel } from './models.ts';
+import { described } from './models.ts';
 import { Prompt } from './prompt.ts';
 import { openSession, type Session } from './session.ts';
-import { shownTools } from './shown.ts';
-import { clean, fit, nearest } from './text.ts';
+import { clean, fit } from './text.ts';
 
 const help = `
 kuznia: a chat with a local model that has tools, and makes the ones it lacks.
 
-Usage: kuznia [chat] [--model NAME]
+Usage: kuznia [chat] [--model NAME] [--continue [ID]]
 
-  --model NAME  the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
-In the chat: /help, /tools, /model [NAME], /quit. Ctrl-C stops an answer; at the prompt, twice, it quits.
+  --model NAME     the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
+  --continue [ID]  go on with the newest conversation, or with this one
+In the chat: /help lists the commands, @server:uri puts a resource into a message, Tab completes both.
+Ctrl-C stops an answer; at the prompt, twice, it quits. Conversations are kept in KUZNIA_HOME/sessions.
 Without a model it says how to get one and plays a demonstration with scripted answers.
 
 Example: kuznia --model qwen3:8b
@@ -25,7 +36,10 @@ Example: kuznia --model qwen3:8b
 export const command: Command = {
   help,
   async run(argv, io) {
-    const { values, positionals } = parse(argv, { model: { type: 'string' } });
+    const { values, positionals } = parse(withContinue(argv), {
+      model: { type: 'string' },
+      continue: { type: 'string' },
+    });
     const said = positionals.join(' ');
     let session: Session;
     try {
@@ -38,7 +52,7 @@ export const command: Command = {
     }
     const chat = new Chat(session, io);
     try {
-      await chat.talk(said);
+      await chat.talk(said, values.continue);
       return EXIT.done;
     } finally {
       chat.close();
@@ -47,22 +61,51 @@ export const command: Command = {
   },
 };
 
+/** `--continue` alone means the newest: `parseArgs` has no option with a value that may be missing. */
+function withContinue(argv: string[]): string[] {
+  return argv.flatMap((arg, at) => {
+    if (arg !== '--continue') return [arg];
+    return /^[0-9a-f]{8}$/.test(argv[at + 1] ?? '') ? [arg] : ['--continue='];
+  });
+}
+
 /** A conversation at a terminal, or over pipes: a line in, an answer out. */
-class Chat {
-  readonly #session: Session;
-  readonly #io: Io;
+class Chat implements Talk {
+  readonly session: Session;
+  readonly io: Io;
+  readonly ask: AskFor;
   readonly #prompt = new Prompt(process.stdin, process.stdout);
-  readonly #messages: ChatMessage[] = [];
   readonly #allowed: string[] = [];
-  #info: ModelInfo;
+  readonly #news: ServerNews;
+  info: ModelInfo;
+  conversation: Conversation;
+  images: Image[] = [];
+  meter: Meter | undefined;
+  failed: string | undefined;
+  #scope: TurnScope | undefined;
   #turn: AbortController | undefined;
   #display: TurnDisplay | undefined;
+  #asking = false;
+  #stopped = false;
   #leaving = false;
 
   constructor(session: Session, io: Io) {
-    this.#session = session;
-    this.#io = io;
-    this.#info = session.info;
+    this.session = session;
+    this.io = io;
+    this.#news = new ServerNews(io);
+    this.info = session.info;
+    this.conversation = this.#newConversation();
+    const ask = askFor(io, this.#prompt, () => this.#stopped || this.#turn?.signal.aborted === true);
+    this.ask = async (label) => {
+      this.#asking = true;
+      this.#stopped = false;
+      try {
+        return await ask(label);
+      } finally {
+        this.#asking = false;
+      }
+    };
+    this.#prompt.complete = (line) => complete(line, slashNames, session.connections);
     this.#prompt.onInterrupt = () => this.#interrupt();
     process.on('SIGINT', () => this.#interrupt());
     for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
@@ -73,134 +116,200 @@ class Chat {
     }
   }
 
-  async talk(first: string): Promise<void> {
-    const { dim, bold } = painter(this.#io);
-    const line = `Kuźnia ${version} · ${described(this.#info)} · /help`;
-    this.#io.out(`${dim(fit(line, this.#io.columns() - 1))}\n`);
-    let said: string | undefined = first === '' ? await this.#read(bold('› ')) : first;
+  /** `resume`: an earlier conversation's id, or empty for the newest. */
+  async talk(first: string, resume?: string): Promise<void> {
+    const { dim } = painter(this.io);
+    if (resume !== undefined) {
+      const { home } = this.session.runtime;
+      this.conversation = Conversation.resume(home, resume || undefined, (text) => this.#trouble(text));
+    }
+    const line = `Kuźnia ${version} · ${described(this.info)} · /help`;
+    this.io.out(`${dim(fit(line, this.io.columns() - 1))}\n`);
+    const { turns, id } = this.conversation;
+    const question = turns.at(-1)?.messages[0]?.content;
+    if (question !== undefined) {
+      const told = `going on with ${id}, ${turns.length} questions so far, the last: ${clean(question)}`;
+      this.io.out(`${dim(fit(told, this.io.columns() - 1))}\n`);
+    }
+    let said: string | undefined = first === '' ? await this.#read() : first;
     while (said !== undefined) {
       const text = said.trim();
       if (text === '/quit' || text === '/exit') return;
-      if (text.startsWith('/')) await this.#slash(text);
-      else if (text !== '') await this.#answer(text);
-      said = await this.#read(bold('› '));
+      if (/^\/[^/\s]*(?:\s|$)/.test(text)) await slash(this, text);
+      else if (text !== '') await this.say(text);
+      said = await this.#read();
     }
-    if (this.#io.interactive) this.#io.out('\n');
+    if (this.io.interactive) this.io.out('\n');
   }
 
   close(): void {
     this.#prompt.close();
+    this.conversation.close();
   }
 
-  async #read(label: string): Promise<string | undefined> {
-    const said = await this.#prompt.read(label);
-    this.#leaving = false;
-    return said;
+  begin(): void {
+    this.conversation.close();
+    this.conversation = this.#newConversation();
+    this.#scope = undefined;
+    this.meter = undefined;
+    this.failed = undefined;
   }
 
-  async #answer(text: string): Promise<void> {
-    const { model, connections } = this.#session;
-    const before = this.#messages.length;
+  /** Sends a message and draws what comes of it. Throws nothing: what went wrong is told. */
+  async say(text: string): Promise<void> {
     const stop = new AbortController();
-    const display = new TurnDisplay(this.#io, { answers: true, calls: true });
+    const display = new TurnDisplay(this.io, { answers: true, calls: true });
     this.#turn = stop;
     this.#display = display;
-    this.#messages.push({ role: 'user', content: text });
-    const approve = decider({
-      io: this.#io,
-      prompt: this.#prompt,
-      connections,
-      display: () => this.#display,
-      signal: () => stop.signal,
-      allow: (tool) => this.#allowed.push(tool),
-    });
     try {
-      display.waiting(this.#info.name);
-      const events = turn({
-        model,
-        connections,
-        approve,
-        info: this.#info,
-        messages: this.#messages,
-        allowed: this.#allowed,
-        signal: stop.signal,
-      });
-      for await (const event of events) display.show(event);
+      display.waiting(this.info.name);
+      await untilAborted(this.#answer(text, display, stop.signal), stop.signal);
+      this.failed = undefined;
     } catch (error) {
       display.pause();
+      const { dim, red } = painter(this.io);
       if (stop.signal.aborted) {
-        this.#io.out(`${painter(this.#io).dim('stopped')}\n`);
+        this.io.out(`${dim('stopped')}\n`);
       } else {
-        // The question is taken back, so that the next one does not drag it along.
-        this.#messages.length = before;
+        this.failed = text;
         const said = error instanceof Error ? error.message : String(error);
-        this.#io.out(`${painter(this.#io).red('✗')} ${clean(said)}\n`);
+        this.io.out(`${red('✗')} ${clean(said)}\n`);
+        if (this.io.interactive) this.io.out(`${dim('/retry asks again')}\n`);
       }
     } finally {
       this.#turn = undefined;
     }
   }
 
-  async #slash(text: string): Promise<void> {
-    const [name = '', ...words] = text.slice(1).split(/\s+/);
-    const { out } = this.#io;
-    if (name === 'help') {
-      out(
-        '/tools         the tools that the model sees\n/model [NAME]  the models there are, or talk to another one\n',
-      );
-      out('/quit          leave\nCtrl-C stops an answer; at the prompt, twice, it leaves.\n');
-    } else if (name === 'tools') await this.#tools();
-    else if (name === 'model') await this.#model(words.join(' '));
-    else {
-      const near = nearest(name, ['help', 'tools', 'model', 'quit'], 1)[0];
-      out(`There is no /${clean(name)}. ${near ? `Did you mean /${near}?` : 'See /help.'}\n`);
-    }
-  }
-
-  async #tools(): Promise<void> {
-    const { bold } = painter(this.#io);
-    const task = this.#messages.findLast((message) => message.role === 'user')?.content ?? '';
-    const all = await this.#session.connections.tools(new AbortController().signal);
-    const shown = shownTools(all, task);
-    for (const tool of shown) {
-      const room = Math.max(20, this.#io.columns() - tool.name.length - 4);
-      this.#io.out(`${bold(tool.name)}  ${fit(clean(tool.description), room)}\n`);
-    }
-    this.#io.out(`${shown.length} of ${all.length}; \`kuznia call\` reaches them all.\n`);
-  }
-
-  async #model(name: string): Promise<void> {
-    const { model } = this.#session;
-    const { signal } = new AbortController();
+  async #answer(said: string, display: TurnDisplay, signal: AbortSignal): Promise<void> {
+    const { session, info, conversation } = this;
+    const scope = await this.#turnScope();
+    const { text, faults, notes, outside } = await attach(said, session.connections, signal);
+    if (faults.length > 0) throw new Error(faults.join(' '));
+    for (const note of notes) display.show({ type: 'notice', text: note });
+    for (const one of outside) scope.outside.add(one);
+    const seen = await this.#look(said, display, signal);
+    signal.throwIfAborted();
+    const content = [text, seen.text].filter(Boolean).join('\n\n');
+    const question = { role: 'user' as const, content, ...(seen.images && { images: seen.images }) };
+    const { turn: asked, messages } = conversation.ask(question, info.name);
+    // What a stopped turn still does in the background changes nothing here.
+    let over = false;
+    const end = () => {
+      if (!over) conversation.end(asked, messages);
+      over = true;
+    };
+    signal.addEventListener('abort', end, { once: true });
+    const approve = decider({
+      io: this.io,
+      prompt: this.#prompt,
+      connections: session.connections,
+      display: () => this.#display,
+      signal: () => signal,
+      allow: (tool) => this.#allowed.push(tool),
+    });
+    const options = {
+      ...scope,
+      model: session.model,
+      connections: session.connections,
+      approve,
+      info,
+      messages,
+      allowed: this.#allowed,
+      turn: asked.id,
+      fill: (question: string, fields: FormField[]) => this.#fill(question, fields),
+      signal,
+    };
     try {
-      if (name === '') {
-        const names = (await model.list(signal)).map((one) => one.name);
-        this.#io.out(`${described(this.#info)}\nInstalled: ${names.join(', ')}\n`);
-        return;
+      for await (const event of turn(options)) {
+        if (over) return;
+        if (event.type === 'context') this.meter = { used: event.used, limit: event.limit };
+        display.show(event);
       }
-      this.#info = await pickModel(model, name, signal);
-      this.#io.out(`Now ${described(this.#info)}.\n`);
+      end();
+      this.images = [];
     } catch (error) {
-      this.#io.out(
-        `${painter(this.#io).red('✗')} ${error instanceof Error ? error.message : String(error)}\n`,
-      );
+      // The question is taken back, so that the next one does not drag it along.
+      if (!over) conversation.undo(asked);
+      over = true;
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', end);
     }
+  }
+
+  /** The images that go with the message, as this model can take them. */
+  async #look(question: string, display: TurnDisplay, signal: AbortSignal) {
+    if (this.images.length === 0) return {};
+    const { model, settings } = this.session;
+    const options = { model, info: this.info, settings: settings.models, question, signal };
+    const seen = await describeImages(this.images, options);
+    if (seen.text) this.#scope?.outside.add(seen.text);
+    if (seen.notice) display.show({ type: 'notice', text: seen.notice });
+    return seen;
+  }
+
+  async #turnScope(): Promise<TurnScope> {
+    const question = () => this.conversation.turns.at(-1)?.messages[0]?.content ?? '';
+    this.#scope ??= await turnScope(this.session, () => this.info, question);
+    return this.#scope;
+  }
+
+  async #fill(question: string, fields: FormField[]) {
+    if (!this.io.interactive) return undefined;
+    this.#display?.pause();
+    this.io.out(`${clean(question)}\n`);
+    return fillIn(fields, this.ask);
+  }
+
+  #newConversation(): Conversation {
+    return Conversation.begin(this.session.runtime.home, (text) => this.#trouble(text));
+  }
+
+  #trouble(text: string): void {
+    this.#display?.pause();
+    this.io.out(`${painter(this.io).yellow('!')} ${clean(text)}\n`);
+  }
+
+  async #read(): Promise<string | undefined> {
+    this.#news.tell(this.session.connections.states());
+    const said = await this.#prompt.read(this.#label());
+    this.#leaving = false;
+    return said;
+  }
+
+  #label(): string {
+    const { bold, dim, yellow } = painter(this.io);
+    if (!this.meter) return bold('› ');
+    const text = meterText(this.meter, this.io.columns());
+    return `${(isNearlyFull(this.meter) ? yellow : dim)(text)} ${bold('› ')}`;
   }
 
   /** The first Ctrl-C stops the answer, or clears the line; one more at the empty prompt leaves. */
   #interrupt(): void {
+    this.#stopped = true;
     if (this.#turn) {
       this.#turn.abort();
       this.#prompt.dismiss();
       return;
     }
+    if (this.#asking) return this.#prompt.dismiss();
     if (this.#prompt.clear()) return;
     if (this.#leaving) {
       this.#prompt.close();
       return;
     }
     this.#leaving = true;
-    this.#io.out(`\n${painter(this.#io).dim('Ctrl-C again to leave')}\n`);
+    this.io.out(`\n${painter(this.io).dim('Ctrl-C again to leave')}\n`);
     this.#prompt.again();
   }
+}
+
+/** The work's end, or its being stopped, whichever is first: the person does not wait for what is being wound up. */
+function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new ModelError('cancelled', 'Cancelled.'));
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import type { ChatMessage, ChatRequest, Model, ToolCall } from '../kit/model.ts';
 import type { JsonObject } from '../kit/tool.ts';
 import type { HostTool } from './connections.ts';
-import { offered } from './shown.ts';
+import { offered } from './offered.ts';
 import { repeats } from './text.ts';
+import type { Window } from './window.ts';
 
 /** Tokens of a choice, and of arguments: code is the longest there is. A small model that rambles is cut. */
 const CHOICE_TOKENS = 64;
@@ -18,6 +19,7 @@ interface ChooseScope {
   system: string;
   messages: ChatMessage[];
   signal: AbortSignal;
+  window: Window;
 }
 
 /**
@@ -76,16 +78,17 @@ async function constrained(
   format: JsonObject,
   { tools, most }: { tools: HostTool[]; most: number },
 ): Promise<JsonObject> {
-  const request: ChatRequest = {
+  const request: ChatRequest = scope.window.sized({
     model: scope.modelName,
     messages: [systemText(scope.system, tools), ...asText(scope.messages), ...question],
     format,
     think: false,
     options: { temperature: 0, num_predict: most },
-  };
+  });
   let text = '';
   for await (const event of scope.model.chat(request, scope.signal)) {
     if (event.type === 'text') text += event.text;
+    else if (event.type === 'done') scope.window.read(request, event);
     if (repeats(text)) break;
   }
   return z.record(z.string(), z.unknown()).catch({}).parse(jsonOrNothing(text));

@@ -17,9 +17,11 @@ export function decider(options: {
   signal: () => AbortSignal;
   /** Tools that are allowed from now on, when the person says so. */
   allow: (tool: string) => void;
+  /** And for good. */
+  keep?: (tool: string) => Promise<void>;
 }): Approve {
   const { io, prompt } = options;
-  const { bold, dim } = painter(io);
+  const { bold, dim, red } = painter(io);
   return async (approval) => {
     if (!io.interactive) return 'unavailable';
     options.display()?.pause();
@@ -27,11 +29,20 @@ export function decider(options: {
     for (const line of clean(text).split('\n')) {
       for (const part of wrap(line, io.columns() - 2)) io.out(`${dim('│')} ${part}\n`);
     }
-    const choices = approval.question === undefined ? '[y]es, [a]lways in this session, [N]o' : '[y]es, [N]o';
-    const answer = await prompt.confirm(`${bold(`Allow ${approval.tool}?`)} ${choices}: `);
-    const always = answer === 'always' && approval.question === undefined;
-    if (always) options.allow(approval.tool);
-    return always || answer === 'yes' ? 'yes' : 'no';
+    if (approval.copied) {
+      const names = approval.copied.map((name) => `\`${name}\``).join(', ');
+      const line = `${names}: written by others, in what a tool read. Make sure that you want this.`;
+      for (const part of wrap(line, io.columns() - 2)) io.out(`${red('!')} ${part}\n`);
+    }
+    // What others wrote is decided on each time, and so is what a server asks.
+    const once = approval.question !== undefined || approval.copied !== undefined;
+    const more = options.keep ? ', [a]lways in this session, [f]or good' : ', [a]lways in this session';
+    const answer = await prompt.confirm(
+      `${bold(`Allow ${approval.tool}?`)} [y]es${once ? '' : more}, [N]o: `,
+    );
+    if (!once && answer === 'always') options.allow(approval.tool);
+    if (!once && answer === 'forever') await options.keep?.(approval.tool);
+    return answer === 'yes' || (!once && (answer === 'always' || answer === 'forever')) ? 'yes' : 'no';
   };
 }
 

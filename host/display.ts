@@ -89,7 +89,9 @@ export class TurnDisplay {
       }
       case 'notice':
         this.#stop();
-        this.#plain(`${this.#paint.yellow('!')} ${clean(event.text)}`);
+        this.#plain(`${event.error ? this.#paint.red('✗') : this.#paint.yellow('!')} ${clean(event.text)}`);
+        return;
+      case 'context':
         return;
       default:
         this.#stop();

@@ -56,6 +56,8 @@ export interface CallOptions {
   ask?: (question: string) => Promise<Answer>;
   /** Asked for what a server wants filled in; undefined is a refusal. */
   fill?: (question: string, fields: FormField[]) => Promise<JsonObject | undefined>;
+  /** Of the conversation's turn that it belongs to: the journal links them. */
+  turn?: string;
 }
 
 /** How a server is: `reason` says why it is degraded. */

@@ -2,6 +2,7 @@ import { Client } from '@modelcontextprotocol/client';
 import type { Transport } from '@modelcontextprotocol/client';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome } from '../kit/journal.ts';
 import { redact } from '../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../kit/tool.ts';
 import { version } from '../kit/version.ts';
@@ -272,10 +273,11 @@ export class Link {
       };
     }
     this.#running.add(options);
+    const record = this.#recorder(name, options);
     try {
       const result = await this.#calls.run(options, () =>
         client.callTool(
-          { name, arguments: args },
+          { name, arguments: args, ...(options.turn && { _meta: { 'kuznia/turn': options.turn } }) },
           {
             signal,
             timeout: this.#door.callMs ?? CALL_MS,
@@ -285,13 +287,26 @@ export class Link {
           },
         ),
       );
+      record(result.isError ? 'error' : 'ok');
       return asResult(result, this.#door.foreign);
     } catch (error) {
+      record(signal.aborted ? 'cancelled' : 'error');
       signal.throwIfAborted();
       return { ok: false, text: redact(error instanceof Error ? error.message : String(error)) };
     } finally {
       this.#running.delete(options);
     }
+  }
+
+  /** Our servers write their calls down themselves; the others' are written here. */
+  #recorder(name: string, { turn }: CallOptions): (outcome: Outcome) => void {
+    const started = performance.now();
+    return (outcome) => {
+      if (!this.#door.foreign) return;
+      const ms = performance.now() - started;
+      const entry = { kind: 'tool' as const, name, server: this.name, client: 'kuznia', turn };
+      this.#runtime.journal.record({ ...entry, outcome, ms });
+    };
   }
 }
 

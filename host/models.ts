@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { readConfigFile } from '../kit/config.ts';
 import { ModelError, type Model, type ModelInfo } from '../kit/model.ts';
+import { ollamaHost } from '../kit/ollama-http.ts';
 import type { Runtime } from '../kit/tool.ts';
+import { pickRole, survey } from './roles.ts';
 
 const text = z.string().optional().catch(undefined);
 const settings = z.object({
@@ -22,22 +24,22 @@ export function wantedHost({ env, home }: Runtime): string | undefined {
   return env['OLLAMA_HOST'] || OLLAMA_HOST || servers.sandbox.ollama;
 }
 
-/** The wanted model, else the first installed one that calls tools, else the first that answers at all. */
+/** Whether the model server is on this machine, so that its memory is ours. */
+export function isLocal(runtime: Runtime): boolean {
+  return /^https?:\/\/(?:127\.|localhost[:/]|\[::1\])/.test(ollamaHost(wantedHost(runtime)));
+}
+
+/** The wanted model, else the one that fits the `default` role best of those that are installed. */
 export async function pickModel(
   model: Model,
   wanted: string | undefined,
   signal: AbortSignal,
+  machine: { local?: boolean; memoryMb?: number } = {},
 ): Promise<ModelInfo> {
   if (wanted) return model.show(wanted, signal);
-  const installed = await model.list(signal);
-  const infos: ModelInfo[] = [];
-  for (const { name } of installed) {
-    const info = await model.show(name, signal);
-    if (info.capabilities.includes('tools')) return info;
-    if (info.capabilities.includes('completion')) infos.push(info);
-  }
-  const [first] = infos;
-  if (first) return first;
+  const found = await survey(model, signal, machine);
+  const pick = pickRole('default', found);
+  if (pick) return model.show(pick.name, signal);
   throw new ModelError(
     'no_model',
     'Ollama has no model that can talk: get one, for example `ollama pull qwen3:4b`.',

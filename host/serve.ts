@@ -1,40 +1,96 @@
-import { serveMain } from '../kit/serve.ts';
-import { UsageError, type Command } from './io.ts';
+import { kuzniaHome } from '../kit/config.ts';
+import { mountable, serveProcess, type Mountable } from '../kit/serve.ts';
+import { Tokens } from './gateway/tokens.ts';
+import { parse, UsageError, type Command } from './io.ts';
 import { servers } from './servers.ts';
 import { nearest } from './text.ts';
 
 const help = `
-kuznia serve: serve the tools over MCP, to an editor or another agent.
+kuznia serve: serve the tools over MCP, to an editor or another agent. Without a name it is the gateway: our servers,
+those of \`mcpServers\` in kuznia.json and the model itself behind one endpoint, with the policy of \`approve\`.
 
-Usage: kuznia serve [SERVER]... [--http [HOST:]PORT] [--sse] [--allow-host NAME]...
+Usage: kuznia serve [SERVER]... [--http [HOST:]PORT] [--sse] [--allow-host NAME]... [--public-url URL]
+                    [--search [--pin TOOL]...]
 
-  SERVER             ${Object.keys(servers).join(', ')}; all of them when none is named
+  SERVER             ${Object.keys(servers).join(', ')}: only these, without the gateway
   --http HOST:PORT   over HTTP at /mcp instead of standard input and output; the host is 127.0.0.1 when left out
   --sse              with --http: also the old HTTP+SSE transport at /sse
   --allow-host NAME  with --http: another host name that clients may use; repeatable
-KUZNIA_TOKEN is the bearer token that clients send; any address but loopback needs one.
+  --public-url URL   with --http: the address that clients use, where a proxy stands in front
+  --search           list find_tools and call_tool instead of all tools, for clients with small windows
+  --pin TOOL         with --search: list this tool too; repeatable
+KUZNIA_TOKEN is a bearer token that may do everything; \`kuznia token\` gives each client its own. Any address but
+loopback needs one of them.
 
-Example: kuznia serve sandbox --http 8808
+Example: kuznia serve --http 8808 --search --pin sandbox_run_code
 `;
 
 export const command: Command = {
   help,
-  async run(argv) {
-    const flags = argv.findIndex((word) => word.startsWith('-'));
-    const named = flags === -1 ? argv : argv.slice(0, flags);
-    const names = named.length > 0 ? named : Object.keys(servers);
-    const mountables = await Promise.all(
-      names.map((name) => {
-        const load = Object.hasOwn(servers, name) ? servers[name] : undefined;
-        if (load) return load();
-        const known = Object.keys(servers);
-        const near = nearest(name, known, 1)[0];
-        const hint = near ? `Did you mean ${near}?` : `There are: ${known.join(', ')}.`;
-        throw new UsageError(`There is no server \`${name.slice(0, 40)}\`. ${hint}`);
-      }),
-    );
-    await serveMain(mountables, flags === -1 ? [] : argv.slice(flags));
-    // Its transport keeps the process; a fault in its arguments has set the exit code.
-    return process.exitCode === undefined ? undefined : Number(process.exitCode);
+  async run(argv, io) {
+    const { values, positionals: names } = parse(argv, {
+      http: { type: 'string' },
+      sse: { type: 'boolean', default: false },
+      'allow-host': { type: 'string', multiple: true, default: [] },
+      'public-url': { type: 'string' },
+      search: { type: 'boolean', default: false },
+      pin: { type: 'string', multiple: true, default: [] },
+    });
+    if (values.pin.length > 0 && !values.search) throw new UsageError('--pin goes with --search.');
+    if (values.search && names.length > 0) {
+      throw new UsageError('--search is for the gateway: leave the names of servers out.');
+    }
+    const tokens = new Tokens(kuzniaHome(io.env));
+    tokens.list(); // a broken file is told now
+    const search = values.search ? { pinned: values.pin } : undefined;
+    const mountables = names.length > 0 ? await Promise.all(names.map(own)) : [theGateway(tokens, search)];
+    await serveProcess(mountables, {
+      http: values.http,
+      sse: values.sse,
+      allowedHosts: values['allow-host'],
+      publicUrl: values['public-url'],
+      clients: tokens,
+    });
+    return undefined; // its transport keeps the process
   },
 };
+
+function own(name: string): Promise<Mountable> {
+  const load = Object.hasOwn(servers, name) ? servers[name] : undefined;
+  if (load) return load();
+  const known = Object.keys(servers);
+  const near = nearest(name, known, 1)[0];
+  const hint = near ? `Did you mean ${near}?` : `There are: ${known.join(', ')}.`;
+  throw new UsageError(`There is no server \`${name.slice(0, 40)}\`. ${hint}`);
+}
+
+function theGateway(tokens: Tokens, search: { pinned: string[] } | undefined): Mountable {
+  return {
+    name: 'gateway',
+    examples: new Map(),
+    async mount(runtime) {
+      const [{ connect }, { doors }, { hostSettings }, { gateway }, { models }, { deciding }] =
+        await Promise.all([
+          import('./connections.ts'),
+          import('./doors.ts'),
+          import('./settings.ts'),
+          import('./gateway/gateway.ts'),
+          import('./gateway/models.ts'),
+          import('./gateway/policy.ts'),
+        ]);
+      const settings = hostSettings(runtime.home);
+      const [connections, model] = await Promise.all([
+        connect(doors(settings.servers), runtime),
+        mountable(models).mount(runtime),
+      ]);
+      return gateway({
+        connections,
+        own: [model],
+        deciding: deciding(runtime.home, settings.approve),
+        allows: tokens.allows,
+        runtime,
+        search,
+      });
+    },
+  };
+}

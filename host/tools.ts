@@ -1,42 +1,117 @@
+import { processRuntime } from '../kit/serve.ts';
+import type { HostTool } from './connections.ts';
 import { painter } from './display.ts';
-import { EXIT, parse, type Command } from './io.ts';
-import { openTools } from './session.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import type { Ranked } from './retrieval/index.ts';
+import { modelOf, openTools } from './session.ts';
+import { hostSettings } from './settings.ts';
 import { clean, fit } from './text.ts';
 
 const help = `
 kuznia tools: list the tools.
 
-Usage: kuznia tools [--json]
+Usage: kuznia tools [--json] [--for "TASK"]
 
-  --json  with their input schemas
+  --for "TASK"  the tools that a model would see for it beside those it always sees, with how well each fits: by words
+                (BM25) and, where an embedding model is installed, by meaning (cosine), and the tokens it takes
+  --json        with their input schemas
 
-Example: kuznia tools --json | jq -r '.tools[] | select(.effect == "write").name'
+Example: kuznia tools --for "who changed this line?"
+         kuznia tools --json | jq -r '.tools[] | select(.effect == "write").name'
 `;
+
+/** A model server that hangs must not keep the answer, which words alone can give. */
+const MODEL_MS = 5_000;
 
 export const command: Command = {
   help,
   async run(argv, io) {
-    const { values } = parse(argv, { json: { type: 'boolean', default: false } });
+    const { values } = parse(argv, {
+      json: { type: 'boolean', default: false },
+      for: { type: 'string' },
+    });
+    const task = values.for?.trim();
+    if (task === '') throw new UsageError('--for needs a task in quotes: kuznia tools --for "…".');
     const connections = await openTools();
     try {
       const tools = await connections.tools(new AbortController().signal);
-      if (values.json) {
-        const shown = tools.map(({ name, server, title, description, effect, inputSchema }) => {
-          return { name, server, title, effect, description, inputSchema };
-        });
-        io.out(`${JSON.stringify({ tools: shown })}\n`);
-        return EXIT.done;
-      }
-      const { bold, dim } = painter(io);
-      const width = Math.max(...tools.map((tool) => tool.name.length));
-      for (const { name, effect, description } of tools) {
-        const room = io.columns() - width - 11;
-        const text = room > 20 ? fit(clean(description), room) : '';
-        io.out(`${bold(name.padEnd(width))}  ${dim(effect.padEnd(7))} ${text}`.trimEnd().concat('\n'));
-      }
+      if (task !== undefined) await tell(task, tools, io, values.json);
+      else if (values.json) io.out(`${JSON.stringify({ tools: tools.map(plain) })}\n`);
+      else list(tools, io);
       return EXIT.done;
     } finally {
       await connections.close();
     }
   },
+};
+
+const plain = ({ name, server, title, description, effect, inputSchema }: HostTool) => {
+  return { name, server, title, effect, description, inputSchema };
+};
+
+function list(tools: HostTool[], io: Io): void {
+  const { bold, dim } = painter(io);
+  const width = Math.max(...tools.map((tool) => tool.name.length));
+  for (const { name, effect, description } of tools) {
+    const room = io.columns() - width - 11;
+    const text = room > 20 ? fit(clean(description), room) : '';
+    io.out(`${bold(clean(name).padEnd(width))}  ${dim(effect.padEnd(7))} ${text}`.trimEnd().concat('\n'));
+  }
+}
+
+/** What the model would be shown for a task, as it would be shown. */
+async function tell(task: string, tools: HostTool[], io: Io, json: boolean): Promise<void> {
+  const { openIndex } = await import('./retrieval/open.ts');
+  const { pick, tokensOf } = await import('./retrieval/pick.ts');
+  const runtime = processRuntime();
+  const never = new AbortController().signal;
+  const index = await openIndex({
+    home: runtime.home,
+    model: modelOf(runtime),
+    settings: hostSettings(runtime.home),
+    signal: never,
+    patienceMs: MODEL_MS,
+  });
+  try {
+    index.update(tools);
+    const ranked = await index.rank(task, never);
+    const fits = new Map(ranked.map((one) => [one.tool.name, one]));
+    const shown = pick(ranked, { pinned: [] }).map((tool) => {
+      return { tool, tokens: tokensOf(tool), ...scores(fits.get(tool.name)) };
+    });
+    const tokens = shown.reduce((sum, one) => sum + one.tokens, 0);
+    const notice = index.takeNotice();
+    if (json) {
+      const told = shown.map(({ tool, ...fit }) => ({ ...plain(tool), ...fit }));
+      io.out(`${JSON.stringify({ task, tokens, tools: told, ...(notice && { notice }) })}\n`);
+      return;
+    }
+    const { bold, dim } = painter(io);
+    if (notice) io.err(`${notice}\n`);
+    const width = Math.max(0, ...shown.map(({ tool }) => tool.name.length));
+    for (const { tool, score, lexical, meaning, tokens: own } of shown) {
+      const parts = [
+        `score ${score.toFixed(3)}`,
+        lexical === undefined ? '' : `words ${lexical.toFixed(1)}`,
+        meaning === undefined ? '' : `meaning ${meaning.toFixed(2)}`,
+        `${own} tokens`,
+      ];
+      io.out(`${bold(clean(tool.name).padEnd(width))}  ${dim(parts.filter(Boolean).join(', '))}\n`);
+    }
+    io.out(
+      shown.length === 0
+        ? 'No tool fits.\n'
+        : `${shown.length} of ${tools.length} tools, about ${tokens} tokens.\n`,
+    );
+  } finally {
+    await index.close();
+  }
+}
+
+const scores = (fit: Ranked | undefined) => {
+  return {
+    score: fit?.score ?? 0,
+    ...(fit?.lexical !== undefined && { lexical: fit.lexical }),
+    ...(fit?.meaning !== undefined && { meaning: fit.meaning }),
+  };
 };

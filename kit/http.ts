@@ -8,20 +8,20 @@ import {
   classifyInboundRequest,
   createMcpHandler,
   isInitializeRequest,
+  type AuthInfo,
   type McpServerFactory,
 } from '@modelcontextprotocol/server';
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { readJson, refuse } from './body.ts';
+import { Gate, type GateOptions } from './clients.ts';
 import { internalError } from './log.ts';
 import { Sessions } from './sessions.ts';
 
 /** How HTTP is served. Times in ms, sizes in bytes. */
-export interface HttpOptions {
+export interface HttpOptions extends GateOptions {
   host: string;
   port: number;
-  /** Required for any address but loopback; asked of every request when set. */
-  token?: string;
   /** Also offers the transport of 2024-11-05 at `/sse` and `/messages`. */
   sse: boolean;
   /** Host names, beside loopback's and `host`, that clients and pages may use. */
@@ -42,7 +42,10 @@ interface HttpServer {
   sessions: () => number;
 }
 
-export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+/** A request, and the client whose token it carries. */
+export type Asked = IncomingMessage & { auth?: AuthInfo };
+
+export type Route = (req: Asked, res: ServerResponse) => Promise<void>;
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
@@ -63,7 +66,9 @@ export async function serveHttp(
     ...(options.sse && (await import('./sse.ts')).oldSse(factory, sessions, body)),
   };
   const shown = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const names = [...LOOPBACK, shown, ...options.allowedHosts];
+  const outside = options.publicUrl === undefined ? [] : [new URL(options.publicUrl).hostname];
+  const names = [...LOOPBACK, shown, ...outside, ...options.allowedHosts];
+  const gate = new Gate(options);
   const hostAllowed = hostHeaderValidation(names);
   const originAllowed = originValidation(names);
 
@@ -71,9 +76,8 @@ export async function serveHttp(
     // The request timeout is for bodies that nobody reads, of requests that were refused.
     { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: body.deadlineMs + 15_000 },
     (req, res) => {
-      if (!hostAllowed(req, res) || !originAllowed(req, res) || !tokenAllowed(options.token, req, res))
-        return;
       const path = (req.url ?? '').split('?')[0] ?? '';
+      if (!hostAllowed(req, res) || !originAllowed(req, res) || !gate.admits(req, res, path)) return;
       const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
       if (!route) {
         return refuse(res, 404, `Nothing is served at ${path.slice(0, 80)}; MCP is at /mcp.`);
@@ -128,7 +132,7 @@ function mcpRoute(
     if (isModern(req, body.json)) return modern(req, res, body.json);
     const known = req.headers['mcp-session-id'];
     if (typeof known === 'string') {
-      const session = sessions.get(known);
+      const session = sessions.get(known, req.auth?.clientId);
       if (!session) return refuse(res, 404, 'That session has ended. Initialize a new one.');
       sessions.hold(session, res);
       return session.handle(req, res, body.json);
@@ -147,6 +151,7 @@ function mcpRoute(
     });
     // Counted before anything is awaited, so that no burst of clients passes the bound.
     const session = sessions.add(id, {
+      client: req.auth?.clientId,
       handle: (one, answer, parsed) => transport.handleRequest(one, answer, parsed),
       close: () => transport.close(),
     });
@@ -157,7 +162,7 @@ function mcpRoute(
     }
     sessions.hold(session, res);
     try {
-      await (await factory({ era: 'legacy' })).connect(transport);
+      await (await factory({ era: 'legacy', authInfo: req.auth })).connect(transport);
       await session.handle(req, res, body.json);
     } finally {
       // It was refused (a wrong Accept header, say): nobody knows its id.
@@ -176,18 +181,4 @@ function isModern(req: IncomingMessage, body: unknown): boolean {
     body,
   });
   return kind !== 'legacy';
-}
-
-/** Digests have one length, so that their comparison tells nothing about the token's. */
-const digest = (text: string) => createHash('sha256').update(text).digest();
-
-function tokenAllowed(token: string | undefined, req: IncomingMessage, res: ServerResponse): boolean {
-  if (token === undefined) return true;
-  const given = /^Bearer (.+)$/i.exec(req.headers.authorization ?? '')?.[1] ?? '';
-  if (timingSafeEqual(digest(given), digest(token))) return true;
-  const why = given === '' ? 'No bearer token. Send' : 'Wrong bearer token. Send';
-  refuse(res, 401, `${why} the one in KUZNIA_TOKEN as \`Authorization: Bearer …\`.`, {
-    'www-authenticate': 'Bearer realm="kuznia"',
-  });
-  return false;
 }

@@ -8,7 +8,7 @@ const outcomes = ['ok', 'error', 'timeout', 'cancelled', 'denied', 'refused'] as
 export type JournalKind = (typeof kinds)[number];
 export type Outcome = (typeof outcomes)[number];
 
-const texts = ['server', 'client', 'call', 'version', 'detail'] as const;
+const texts = ['server', 'client', 'call', 'turn', 'version', 'detail'] as const;
 export const figures = ['ms', 'bytes_in', 'bytes_out'] as const;
 
 /** What happened: who, what, how long, outcome. Never a secret: every text passes redaction. */
@@ -21,6 +21,8 @@ export interface JournalEntry {
   client?: string;
   /** Id of the tool call that this happened in. */
   call?: string;
+  /** Id of the conversation's turn that asked for it. */
+  turn?: string;
   version?: string;
   detail?: string;
   ms?: number;

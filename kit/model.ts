@@ -54,12 +54,34 @@ export interface ChatDone {
   measured: number;
 }
 
-/** A model as it is listed; `parameters` as Ollama says it, e.g. `7.6B`. */
-interface ListedModel {
+/** A model as it is listed; `parameters` as Ollama says it, e.g. `7.6B`, `modified` in ISO 8601. */
+export interface ListedModel {
   name: string;
   size: number;
   digest: string;
   parameters?: string;
+  family?: string;
+  quantization?: string;
+  modified?: string;
+}
+
+/** A model that is in memory; `vram` is the part of `size` that a graphics card holds, both in bytes. */
+export interface RunningModel {
+  name: string;
+  size: number;
+  vram: number;
+  context?: number;
+  /** When it is unloaded if nobody asks it anything, in ISO 8601. */
+  until?: string;
+}
+
+/** A step of a download; bytes where it is a file that is being loaded. */
+export interface PullProgress {
+  status: string;
+  /** Which file the bytes belong to. */
+  digest?: string;
+  done?: number;
+  total?: number;
 }
 
 export interface ModelInfo {
@@ -68,6 +90,8 @@ export interface ModelInfo {
   capabilities: string[];
   contextLength: number;
   parameters?: string;
+  /** Memory that one token of context takes, in bytes, where the model says its shape. */
+  bytesPerToken?: number;
 }
 
 /** A model server, as small as the forge and the host need it. */
@@ -76,6 +100,11 @@ export interface Model {
   list: (signal: AbortSignal) => Promise<ListedModel[]>;
   show: (name: string, signal: AbortSignal) => Promise<ModelInfo>;
   embed: (model: string, texts: string[], signal: AbortSignal) => Promise<number[][]>;
+  /** Downloads a model, and ends when it is there. What was loaded of one that is cancelled is kept for the next try. */
+  pull: (name: string, signal: AbortSignal) => AsyncIterable<PullProgress>;
+  remove: (name: string, signal: AbortSignal) => Promise<void>;
+  /** The models that are in memory now. */
+  running: (signal: AbortSignal) => Promise<RunningModel[]>;
   /** Never throws for a server that is not there. */
   reachable: (signal: AbortSignal) => Promise<{ ok: true; version: string } | { ok: false; reason: string }>;
 }

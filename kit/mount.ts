@@ -42,6 +42,8 @@ export interface Caller {
   /** What that answer was about, as the `ask` outcome had it. */
   about?: string;
   canAsk: boolean;
+  /** Of the conversation's turn that asked for it, where the client says so. */
+  turn?: string;
 }
 
 /** A server that is open: its definition bound to its dependencies, ready for any transport. */
@@ -127,6 +129,7 @@ async function callTool<Deps>(
     server: scope.server,
     client: caller.client,
     call: randomUUID(),
+    turn: caller.turn,
   });
   const record = (outcome: JournalEntry['outcome'], detail?: string) =>
     journal.record({ kind: 'tool', name: tool.name, ms: performance.now() - started, outcome, detail });

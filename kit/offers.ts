@@ -15,7 +15,7 @@ import { matchTemplate } from './template.ts';
 import { ToolError } from './tool.ts';
 
 /** Handlers of resources and of the completion of their variables. */
-export function resourceHandlers(mounted: Mounted[]) {
+export function resourceHandlers(mounted: Pick<Mounted, 'resources'>[]) {
   const all = mounted.flatMap((one) => one.resources);
   const fixed = all.filter((one) => !one.template.includes('{'));
   const templates = all.filter((one) => one.template.includes('{'));
@@ -53,7 +53,7 @@ const described = ({ name, title, description, mimeType }: BoundResource) => ({
 });
 
 /** Handlers of prompts. */
-export function promptHandlers(mounted: Mounted[]) {
+export function promptHandlers(mounted: Pick<Mounted, 'prompts'>[]) {
   const prompts = mounted.flatMap((one) => one.prompts);
   return {
     listPrompts: () => ({

@@ -4,6 +4,7 @@ import { ModelError } from './model.ts';
 
 const MAX_LINE = 16 * 1024 * 1024;
 const MAX_ERROR = 4096;
+const METHODS = ['POST', 'DELETE'] as const;
 
 let agent: Agent | undefined;
 
@@ -73,7 +74,7 @@ export class Exchange {
     const url = input instanceof Request ? input.url : String(input);
     const answer = await this.#before(
       undici.request(url, {
-        method: init?.method === 'POST' ? 'POST' : 'GET',
+        method: METHODS.find((method) => method === init?.method) ?? 'GET',
         headers: Object.fromEntries(new Headers(init?.headers)),
         body: typeof init?.body === 'string' ? init.body : null,
         signal: AbortSignal.any([this.#signal, this.#stop.signal]),
@@ -86,6 +87,8 @@ export class Exchange {
     if (answer.statusCode >= 300) {
       throw refusal(answer.statusCode, await this.#start(body), this.#host, this.#model);
     }
+    // A removal is answered with nothing at all.
+    if (init?.method === 'DELETE') return new Response(await this.#start(body));
     if (!type.includes('json')) throw noOllama(this.#host, type);
     const bytes = type.includes('ndjson') ? this.#lines(body) : this.#chunks(body);
     return new Response(streamOf(bytes), { headers: { 'content-type': type } });
@@ -189,6 +192,7 @@ function refusal(status: number, body: string, host: string, model: string): Mod
   if (/does not support tools/i.test(said)) {
     return new ModelError('no_tools', `${model} cannot call tools by itself: use constrained answers.`);
   }
+  if (/pull model manifest/i.test(said)) return notPulled(said, model);
   if (status === 404 && /model/i.test(said)) {
     return new ModelError('no_model', `Ollama has no model ${model}: get it with \`ollama pull ${model}\`.`);
   }
@@ -197,6 +201,20 @@ function refusal(status: number, body: string, host: string, model: string): Mod
   return new ModelError(
     'server',
     `Ollama failed (${status}): ${said || 'it did not say why'}. See its log; ask again.`,
+  );
+}
+
+/** What the registry of models said to a download. */
+function notPulled(said: string, model: string): ModelError {
+  if (/file does not exist|not found/i.test(said)) {
+    return new ModelError(
+      'no_model',
+      `No model ${model} is offered for download: look its name up at https://ollama.com/library.`,
+    );
+  }
+  return new ModelError(
+    'server',
+    `Ollama could not download ${model} (${said}): see its connection and try again.`,
   );
 }
 

@@ -23,6 +23,8 @@ const UNKNOWN_CONTEXT = 8192;
 const CONTEXTS = [8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 /** What needs no model loaded answers at once or not at all. */
 const SMALL_CALL_MS = 10_000;
+/** A download tells of itself all the time, but checking a large file afterwards is silent. */
+const PULL_MS = 10 * 60_000;
 
 /**
  * The models of an Ollama server. A call ends when `signal` aborts, also before the first byte, or when no byte came
@@ -99,8 +101,39 @@ export function ollamaModel(options: { host?: string; journal?: Journal; deadlin
     show,
     async list(signal) {
       const raw = await exchange(signal, SMALL_CALL_MS).once((client) => client.list());
-      return parsed(listed, raw).models.map(({ name, size, digest, details }) => {
-        return { name, size, digest, parameters: details?.parameter_size };
+      return parsed(listed, raw).models.map(({ name, size, digest, modified_at, details }) => ({
+        name,
+        size,
+        digest,
+        parameters: details?.parameter_size,
+        family: details?.family,
+        quantization: details?.quantization_level,
+        modified: modified_at,
+      }));
+    },
+    async *pull(name, signal) {
+      const stream = exchange(signal, Math.min(deadlineMs, PULL_MS), name);
+      try {
+        const client = await stream.client();
+        for await (const raw of await client.pull({ model: name, stream: true })) {
+          const { status, digest, completed: done, total } = parsed(pulled, raw);
+          yield { status, digest, done, total };
+        }
+        known.delete(name);
+      } catch (error) {
+        throw stream.explain(error);
+      } finally {
+        stream.end();
+      }
+    },
+    async remove(name, signal) {
+      await exchange(signal, SMALL_CALL_MS, name).once((client) => client.delete({ model: name }));
+      known.delete(name);
+    },
+    async running(signal) {
+      const raw = await exchange(signal, SMALL_CALL_MS).once((client) => client.ps());
+      return parsed(loaded, raw).models.map(({ name, size, size_vram, context_length, expires_at }) => {
+        return { name, size, vram: size_vram, context: context_length, until: expires_at };
       });
     },
     async embed(model, texts, signal) {
@@ -120,10 +153,30 @@ export function ollamaModel(options: { host?: string; journal?: Journal; deadlin
   };
 }
 
-const details = z.object({ parameter_size: z.string().optional() }).optional();
+const word = z.string().optional();
+const details = z.object({ parameter_size: word, family: word, quantization_level: word }).optional();
 const versioned = z.object({ version: z.string() });
 const listed = z.object({
-  models: z.array(z.object({ name: z.string(), size: z.number(), digest: z.string(), details })),
+  models: z.array(
+    z.object({ name: z.string(), size: z.number(), digest: z.string(), modified_at: word, details }),
+  ),
+});
+const loaded = z.object({
+  models: z.array(
+    z.object({
+      name: z.string(),
+      size: z.number().default(0),
+      size_vram: z.number().default(0),
+      context_length: z.number().optional(),
+      expires_at: word,
+    }),
+  ),
+});
+const pulled = z.object({
+  status: z.string().default(''),
+  digest: word,
+  completed: z.number().optional(),
+  total: z.number().optional(),
 });
 const embedded = z.object({ embeddings: z.array(z.array(z.number())) });
 const shown = z.object({
@@ -177,7 +230,21 @@ function modelInfo(name: string, raw: z.output<typeof shown>): ModelInfo {
     capabilities: raw.capabilities ?? ['completion', ...(raw.template?.includes('.Tools') ? ['tools'] : [])],
     contextLength: typeof length === 'number' && length > 0 ? length : UNKNOWN_CONTEXT,
     parameters: raw.details?.parameter_size,
+    bytesPerToken: cacheBytes(info),
   };
+}
+
+/** Keys and values of every layer, two bytes each: what llama.cpp's cache takes for a token. */
+function cacheBytes(info: Record<string, unknown>): number | undefined {
+  const of = (name: string) => {
+    const value = info[`${String(info['general.architecture'])}.${name}`];
+    return typeof value === 'number' && value > 0 ? value : undefined;
+  };
+  const heads = of('attention.head_count');
+  const width = of('attention.key_length') ?? (heads && (of('embedding_length') ?? 0) / heads);
+  const layers = of('block_count');
+  const kept = of('attention.head_count_kv') ?? heads;
+  return layers && kept && width ? 2 * 2 * layers * kept * width : undefined;
 }
 
 /** Never left to the server: its default is 4,096 on small machines, and what does not fit is cut silently. */
@@ -209,12 +276,15 @@ function wireRequest(request: ChatRequest, info: ModelInfo, context: number) {
   };
 }
 
-function wireMessage({ tool_calls, ...message }: ChatMessage) {
-  if (!tool_calls) return message;
+function wireMessage({ tool_calls, images, ...message }: ChatMessage) {
   return {
     ...message,
-    tool_calls: tool_calls.map(({ id, name, arguments: args }) => {
-      return { ...(id && { id }), function: { name, arguments: args } };
+    // As bytes: a text the client would first take for the path of a file, and read that.
+    ...(images && { images: images.map((image) => Buffer.from(image, 'base64')) }),
+    ...(tool_calls && {
+      tool_calls: tool_calls.map(({ id, name, arguments: args }) => {
+        return { ...(id && { id }), function: { name, arguments: args } };
+      }),
     }),
   };
 }

@@ -90,6 +90,11 @@ export function scriptedModel(
       if (!found) throw new ModelError('no_model', `The script has no model ${name}.`);
       return found;
     },
+    async *pull(name) {
+      yield { status: `The script has no download of ${name}.` };
+    },
+    remove: async () => undefined,
+    running: async () => [],
     embed: async (_model, texts) => texts.map(() => [0]),
     reachable: async () => ({ ok: true, version: 'scripted' }),
   };

@@ -1,10 +1,12 @@
 /**
  * Secrets by name, and their removal from everything that is written for people, models or files.
- * Imports nothing heavy: every server loads it at start.
+ * Imports nothing heavy: every server loads it at start, and the store when a secret is first resolved.
  */
+import { addShort, redactShorts } from './secret-codes.ts';
+import { ToolError } from './tool.ts';
 
-/** A place that knows secrets by name: the environment now, the auth server's store later. */
-interface SecretSource {
+/** A place that knows secrets by name: the store, the environment. */
+export interface SecretSource {
   /** For errors: "not found in the environment". */
   readonly name: string;
   /** How a person adds `name` here, as one sentence. */
@@ -13,7 +15,7 @@ interface SecretSource {
 }
 
 /** A reference that names no secret, or is none. Its message says how to add one. */
-export class SecretError extends Error {
+export class SecretError extends ToolError {
   override name = 'SecretError';
 }
 
@@ -35,11 +37,11 @@ export function environmentSecrets(env: Record<string, string | undefined> = pro
   };
 }
 
-/** The value behind `secret://name`, from the first source that has it; from then on `redact` removes it. */
-export async function resolveSecret(
-  ref: string,
-  sources: SecretSource[] = [environmentSecrets()],
-): Promise<string> {
+/**
+ * The value behind `secret://name`, from the first source that has it (the store of KUZNIA_HOME, then the environment);
+ * from then on `redact` removes it. A token that was got by signing in is refreshed when it is about to expire.
+ */
+export async function resolveSecret(ref: string, sources?: SecretSource[]): Promise<string> {
   const name = reference.exec(ref)?.[1];
   if (name === undefined) {
     // Not shown: whoever put a token where a reference belongs would find it in the log.
@@ -47,16 +49,30 @@ export async function resolveSecret(
       'This is no secret reference. One reads secret://name: lower case letters, digits, - and _.',
     );
   }
-  for (const source of sources) {
+  const asked = sources ?? (await defaultSources());
+  for (const source of asked) {
     const value = await source.get(name);
     if (value === undefined) continue;
     registerSecret(value, { label: name });
     return value;
   }
-  const how = sources.map((source) => source.how(name)).join(', or: ');
+  const how = asked.map((source) => source.how(name)).join(', or: ');
   throw new SecretError(
-    `secret://${name} was not found in ${sources.map((source) => source.name).join(' or ')}. ${how}.`,
+    `secret://${name} was not found in ${asked.map((source) => source.name).join(' or ')}. ${how}.`,
   );
+}
+
+async function defaultSources(): Promise<SecretSource[]> {
+  const { storeSecrets } = await import('./secret-source.ts');
+  return [storeSecrets(), environmentSecrets()];
+}
+
+/** A code that was made or read: removed where it stands alone, until 10 minutes after it expired. */
+export function registerCode(
+  value: string,
+  { label, expiresAt }: { label: string; expiresAt: number },
+): void {
+  if (value.length >= 4) addShort(value, label, expiresAt);
 }
 
 interface Needle {
@@ -71,8 +87,8 @@ const needles = new Map<string, Needle>();
 let registered: { pattern: RegExp; longestFirst: Needle[] } | undefined;
 
 /**
- * From now on `redact` shows `[secret:label]` instead of the value, plain or encoded. Values under 4 characters are
- * not taken (they would be cut out of every other word), encoded forms under 8 neither.
+ * From now on `redact` shows `[secret:label]` instead of the value, plain or encoded: forms of 8 characters and more
+ * anywhere, shorter ones where they stand alone. Values under 4 characters are not taken.
  */
 export function registerSecret(value: string, { label }: { label: string }): void {
   if (value.length < 4 || values.has(value)) return;
@@ -80,22 +96,23 @@ export function registerSecret(value: string, { label }: { label: string }): voi
   const add = (text: string, least: number, ragged = false) => {
     if (text.length >= least && !needles.has(text)) needles.set(text, { text, label, ragged });
   };
+  if (value.length < 8) addShort(value, label);
   const bytes = Buffer.from(value, 'utf8');
-  add(value, 4);
+  add(value, 8);
   // A key of several lines may come back line by line, indented or quoted.
   if (value.includes('\n')) {
     for (const line of value.split(/\r?\n/)) if (!line.startsWith('-----')) add(line.trim(), 16);
   }
   const json = JSON.stringify(value).slice(1, -1);
   for (const text of [json, json.replaceAll('/', '\\/'), ascii(json), JSON.stringify(json).slice(1, -1)])
-    add(text, 4);
+    add(text, 8);
   const uri = encodeURIComponent(bytes.toString('utf8'));
   const strict = uri.replace(/[!'()*~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
   for (const text of [uri, strict, strict.replaceAll('%20', '+')]) {
-    add(text, 4);
+    add(text, 8);
     add(
       text.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase()),
-      4,
+      8,
     );
   }
   const hex = bytes.toString('hex');
@@ -163,6 +180,10 @@ const hint =
  * to be a secret is taken out of them; code and URLs that merely look like holding one stay whole.
  */
 export function redactKnown(text: string): string {
+  return redactShorts(redactLong(text), { ids: true });
+}
+
+function redactLong(text: string): string {
   if (needles.size === 0) return text;
   registered ??= compile();
   const { pattern, longestFirst } = registered;
@@ -174,7 +195,7 @@ export function redactKnown(text: string): string {
 
 /** The text without registered secrets, and without tokens of a well-known shape: for logs, journal and errors. */
 export function redact(text: string): string {
-  let clean = redactKnown(text);
+  let clean = redactShorts(redactLong(text), { ids: false });
   if (!hint.test(clean)) return clean;
   for (const [pattern, shown] of shapes) clean = clean.replace(pattern, shown);
   return clean;

@@ -5,8 +5,10 @@ import { format, parseArgs } from 'node:util';
 import { ConfigError, kuzniaHome, readConfigFile, serverConfig } from './config.ts';
 import { openJournal } from './journal.ts';
 import { internalError, log } from './log.ts';
+import type { Clients } from './clients.ts';
 import type { HttpOptions } from './http.ts';
-import { mount, type Mounted } from './mount.ts';
+import { mount } from './mount.ts';
+import type { Served } from './passed.ts';
 import { redact, registerSecret } from './secrets.ts';
 import { serverFactory } from './server.ts';
 import { LineTransport } from './stdio.ts';
@@ -29,7 +31,7 @@ export interface Mountable {
   name: string;
   /** Example requests by tool. */
   examples: ReadonlyMap<string, string[]>;
-  mount: (runtime: Runtime) => Promise<Mounted>;
+  mount: (runtime: Runtime) => Promise<Served>;
 }
 
 /** Makes a definition ready for `serveMain`; its settings are read when it is mounted. */
@@ -52,7 +54,7 @@ export function processRuntime(): Runtime {
 
 /** Servers that are open together, and the calls that run in them. */
 export interface Opened {
-  mounted: Mounted[];
+  mounted: Served[];
   name: string;
   /** Lets calls in flight finish for `graceMs`, cancels the others, and waits until all are answered. */
   finish: (graceMs: number) => Promise<void>;
@@ -78,7 +80,7 @@ export async function open(mountables: Mountable[], runtime: Runtime): Promise<O
   return {
     mounted: mounted.map((one) => ({
       ...one,
-      call: (...[tool, input, caller]: Parameters<Mounted['call']>) => {
+      call: (...[tool, input, caller]: Parameters<Served['call']>) => {
         const stop = new AbortController();
         const signal = AbortSignal.any([caller.signal, stop.signal]);
         const call = one.call(tool, input, { ...caller, signal });
@@ -129,12 +131,25 @@ export async function serveInProcess(
   };
 }
 
+/** How a process serves, once its arguments are understood. */
+export interface ServeOptions {
+  /** Over HTTP instead of stdio: `[HOST:]PORT`. */
+  http?: string;
+  sse: boolean;
+  allowedHosts: string[];
+  /** The address that clients use, where a proxy stands in front. */
+  publicUrl?: string;
+  /** Clients with tokens of their own, and which tools they may use. */
+  clients?: Clients & { allows: (client: string, tool: string) => boolean };
+}
+
 const HELP = `Options: --http [HOST:]PORT  serve MCP over HTTP at /mcp instead of stdio
          --sse               with --http: also the old HTTP+SSE transport at /sse
          --allow-host NAME   with --http: another host name clients may use (repeatable)
+         --public-url URL    with --http: the address that clients use, where a proxy stands in front
 Environment: KUZNIA_HOME (data folder), KUZNIA_TOKEN (bearer token; required for any address but loopback)`;
 
-/** The whole of a server process: arguments, transport, signals, exit code. Used by every `main.ts` and `kuznia serve`. */
+/** The whole of a server process: arguments, transport, signals, exit code. Used by every `main.ts`. */
 export async function serveMain(mountables: Mountable[], argv: string[]): Promise<void> {
   try {
     const { values } = parseArgs({
@@ -143,6 +158,7 @@ export async function serveMain(mountables: Mountable[], argv: string[]): Promis
         http: { type: 'string' },
         sse: { type: 'boolean', default: false },
         'allow-host': { type: 'string', multiple: true, default: [] },
+        'public-url': { type: 'string' },
         help: { type: 'boolean', default: false },
         version: { type: 'boolean', default: false },
       },
@@ -151,22 +167,38 @@ export async function serveMain(mountables: Mountable[], argv: string[]): Promis
       process.stdout.write(`${values.version ? version : HELP}\n`);
       return;
     }
-    if (values.sse && values.http === undefined) {
-      throw new ConfigError('--sse needs --http [HOST:]PORT: the old transport is HTTP too.');
-    }
-    const where = values.http === undefined ? undefined : address(values.http, process.env['KUZNIA_TOKEN']);
-    logStrays();
-    const opened = await open(mountables, processRuntime());
-    if (!where) return serveProcessStdio(opened);
-    try {
-      await serveProcessHttp(opened, { ...where, sse: values.sse, allowedHosts: values['allow-host'] });
-    } catch (error) {
-      await opened.close();
-      throw error;
-    }
+    const { http, sse, 'allow-host': allowedHosts, 'public-url': publicUrl } = values;
+    await serveProcess(mountables, { http, sse, allowedHosts, publicUrl });
   } catch (error) {
     process.stderr.write(`kuznia: ${redact(explain(error))}\n`);
     process.exitCode = 2;
+  }
+}
+
+/** Serves on stdio or HTTP until a signal, or the end of its input, ends the process. Throws before it serves only. */
+export async function serveProcess(mountables: Mountable[], options: ServeOptions): Promise<void> {
+  const { http, sse, allowedHosts, publicUrl, clients } = options;
+  if (http === undefined && (sse || publicUrl !== undefined)) {
+    const [flag, why] = sse
+      ? ['--sse', 'the old transport is HTTP too']
+      : ['--public-url', 'it is an HTTP address'];
+    throw new ConfigError(`${flag} needs --http [HOST:]PORT: ${why}.`);
+  }
+  if (publicUrl !== undefined && !(URL.canParse(publicUrl) && /^https?:/.test(publicUrl))) {
+    throw new ConfigError(
+      `--public-url ${publicUrl.slice(0, 80)}: expected an address, such as https://forge.example/mcp.`,
+    );
+  }
+  const token = process.env['KUZNIA_TOKEN'];
+  const where = http === undefined ? undefined : address(http, token, clients?.any() ?? false);
+  logStrays();
+  const opened = await open(mountables, processRuntime());
+  if (!where) return serveProcessStdio(opened);
+  try {
+    await serveProcessHttp(opened, { ...where, sse, allowedHosts, publicUrl, clients }, clients?.allows);
+  } catch (error) {
+    await opened.close();
+    throw addressFault(error) ?? error;
   }
 }
 
@@ -180,16 +212,22 @@ function logStrays(): void {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof ConfigError) return error.message;
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code.startsWith('ERR_PARSE_ARGS')) return `${message}\n${HELP}`;
-  if (code === 'EADDRINUSE') return 'That port is in use. Choose another with --http [HOST:]PORT.';
-  if (code === 'EACCES') return 'That address may not be bound. Choose a port above 1023.';
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-    return 'That is no address of this machine. Choose one that is with --http HOST:PORT.';
-  }
-  return message;
+  return code.startsWith('ERR_PARSE_ARGS') ? `${message}\n${HELP}` : message;
+}
+
+const ADDRESS_FAULTS: Record<string, string> = {
+  EADDRINUSE: 'That port is in use. Choose another with --http [HOST:]PORT.',
+  EACCES: 'That address may not be bound. Choose a port above 1023.',
+  EADDRNOTAVAIL: 'That is no address of this machine. Choose one that is with --http HOST:PORT.',
+  ENOTFOUND: 'That is no address of this machine. Choose one that is with --http HOST:PORT.',
+};
+
+function addressFault(error: unknown): ConfigError | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const why = ADDRESS_FAULTS[code];
+  return why === undefined ? undefined : new ConfigError(why);
 }
 
 function serveProcessStdio(opened: Opened): void {
@@ -206,13 +244,17 @@ function serveProcessStdio(opened: Opened): void {
   const served = serveOn(opened, new LineTransport(process.stdin, process.stdout, () => end(0)));
 }
 
-async function serveProcessHttp(opened: Opened, options: HttpOptions): Promise<void> {
+async function serveProcessHttp(
+  opened: Opened,
+  options: HttpOptions,
+  allows: ((client: string, tool: string) => boolean) | undefined,
+): Promise<void> {
   const { serveHttp } = await import('./http.ts');
   const changes = (listener: () => void) => {
     const stops = opened.mounted.map((one) => one.onChange(listener));
     return () => stops.forEach((stop) => stop());
   };
-  const server = await serveHttp(serverFactory(opened), changes, options);
+  const server = await serveHttp(serverFactory({ ...opened, allows }), changes, options);
   process.stderr.write(`MCP at ${server.url}\n`);
   ending(opened, (finished) => server.close(finished));
 }
@@ -240,7 +282,11 @@ function ending(
 }
 
 /** Where to listen, and the token to ask for; any address but loopback needs one. */
-function address(where: string, token: string | undefined): { host: string; port: number; token?: string } {
+function address(
+  where: string,
+  token: string | undefined,
+  clients: boolean,
+): { host: string; port: number; token?: string } {
   const found = /^(?:(\[[0-9a-f:]+\]|[^:]+):)?(\d{1,5})$/i.exec(where);
   const port = Number(found?.[2]);
   if (!found || port > 65_535) {
@@ -251,7 +297,7 @@ function address(where: string, token: string | undefined): { host: string; port
     registerSecret(token, { label: 'KUZNIA_TOKEN' });
     return { host, port, token };
   }
-  if (LOOPBACK.includes(host)) return { host, port };
+  if (LOOPBACK.includes(host) || clients) return { host, port };
   throw new ConfigError(
     `KUZNIA_TOKEN is not set. ${host} can be reached from elsewhere, so a bearer token is required: set KUZNIA_TOKEN to a long random text, or use --http 127.0.0.1:${port}.`,
     'KUZNIA_TOKEN',

@@ -15,8 +15,8 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Listing } from './listing.ts';
-import type { Caller, Mounted } from './mount.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
+import { passedHandlers, type Passed, type PassingCaller, type Served } from './passed.ts';
 import type { JsonObject } from './tool.ts';
 import { version } from './version.ts';
 
@@ -25,9 +25,11 @@ const PAGE = 100;
 
 /** How an MCP server is made of what is mounted, for every transport and both protocol eras. */
 export interface Serving {
-  mounted: Mounted[];
+  mounted: Served[];
   /** Names the server to clients: a single server's own name, else `kuznia`. */
   name: string;
+  /** Whether the client of a token may see and call a tool; all may, where nothing is said. */
+  allows?: (client: string, tool: string) => boolean;
   /** Adds handlers of its own, which may pass on to the kit's; used by the conformance fixture. */
   extend?: (server: Server, own: ReturnType<typeof handlers>) => void;
 }
@@ -73,9 +75,9 @@ export function serverFactory(serving: Serving): McpServerFactory {
  * (MCP 2026-07-28, tools). The SDK does so before the handler, by the schema that it gets here.
  */
 class HeaderCheckingServer extends McpServer {
-  readonly #mounted: Mounted[];
+  readonly #mounted: Served[];
 
-  constructor(mounted: Mounted[], ...rest: ConstructorParameters<typeof McpServer>) {
+  constructor(mounted: Served[], ...rest: ConstructorParameters<typeof McpServer>) {
     super(...rest);
     this.#mounted = mounted;
   }
@@ -90,26 +92,38 @@ class HeaderCheckingServer extends McpServer {
   }
 }
 
-const handlers = (server: Server, serving: Serving) => ({
-  ...toolHandlers(server, serving),
-  ...resourceHandlers(serving.mounted),
-  ...promptHandlers(serving.mounted),
-});
+const handlers = (server: Server, serving: Serving) => {
+  const passed = serving.mounted.find((one) => one.passed)?.passed;
+  const offers = passed
+    ? passedHandlers(passed)
+    : { ...resourceHandlers(serving.mounted), ...promptHandlers(serving.mounted) };
+  return { ...toolHandlers(server, serving), ...offers };
+};
 
-function capabilities(mounted: Mounted[]) {
-  const resources = mounted.some((one) => one.resources.length > 0);
-  const prompts = mounted.some((one) => one.prompts.length > 0);
+function capabilities(mounted: Served[]) {
+  // Other servers' can come at any time, and be told of then.
+  const passed = mounted.some((one) => one.passed);
+  const resources = passed || mounted.some((one) => one.resources.length > 0);
+  const prompts = passed || mounted.some((one) => one.prompts.length > 0);
+  const changes = passed ? { listChanged: true } : {};
   return {
     tools: { listChanged: true },
-    ...(resources && { resources: {} }),
-    ...(prompts && { prompts: {} }),
+    ...(resources && { resources: changes }),
+    ...(prompts && { prompts: changes }),
     ...((resources || prompts) && { completions: {} }),
   };
 }
 
-function followChanges(server: Server, mounted: Mounted[]): void {
+function followChanges(server: Server, mounted: Served[]): void {
   const tell = () => void server.sendToolListChanged().catch(() => undefined);
-  const stops = mounted.map((one) => one.onChange(tell));
+  const tellOffers = () => {
+    void server.sendResourceListChanged().catch(() => undefined);
+    void server.sendPromptListChanged().catch(() => undefined);
+  };
+  const stops = mounted.flatMap((one) => [
+    one.onChange(tell),
+    ...(one.passed ? [one.passed.onChange(tellOffers)] : []),
+  ]);
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
   server.onclose = () => stops.forEach((stop) => stop());
 }
@@ -117,8 +131,9 @@ function followChanges(server: Server, mounted: Mounted[]): void {
 function toolHandlers(server: Server, serving: Serving) {
   const { mounted } = serving;
   return {
-    listTools: ({ params }: ListToolsRequest) => {
-      const all = [...mounted.flatMap((one) => one.fixed), ...mounted.flatMap((one) => one.forged())];
+    listTools: ({ params }: ListToolsRequest, ctx: ServerContext) => {
+      const every = [...mounted.flatMap((one) => one.fixed), ...mounted.flatMap((one) => one.forged())];
+      const all = every.filter((tool) => allowed(serving, ctx, tool.name));
       const start = pageStart(params?.cursor, all.length);
       const next = start + PAGE < all.length ? { nextCursor: String(start + PAGE) } : {};
       return { tools: all.slice(start, start + PAGE).map(listedTool), ...next };
@@ -127,13 +142,22 @@ function toolHandlers(server: Server, serving: Serving) {
       { params }: CallToolRequest,
       ctx: ServerContext,
     ): Promise<CallToolResult | InputRequiredResult> => {
-      const owner = mounted.find((one) => one.has(params.name));
-      if (!owner) throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted));
+      const may = (name: string) => allowed(serving, ctx, name);
+      const owner = may(params.name) ? mounted.find((one) => one.has(params.name)) : undefined;
+      if (!owner) {
+        throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted, may));
+      }
       const { told, ...who } = caller(server, ctx);
       const outcome = await owner.call(params.name, params.arguments ?? {}, who);
       await told();
       if (outcome.kind === 'value') {
         return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
+      }
+      if (outcome.kind === 'passed') return passedResult(outcome);
+      if (outcome.kind === 'form') {
+        const { message, schema, about } = outcome;
+        const asked = inputRequired.elicit({ message, requestedSchema: { ...schema } });
+        return inputRequired({ inputRequests: { decision: asked }, requestState: about });
       }
       if (outcome.kind === 'ask') {
         return inputRequired({
@@ -148,26 +172,48 @@ function toolHandlers(server: Server, serving: Serving) {
   };
 }
 
+/** A tool that the client's token leaves out does not exist for it. */
+function allowed({ allows }: Serving, ctx: ServerContext, tool: string): boolean {
+  const client = ctx.http?.authInfo?.clientId;
+  return client === undefined || allows === undefined || allows(client, tool);
+}
+
+function passedResult({ text, value, images = [] }: Passed): CallToolResult {
+  return {
+    content: [{ type: 'text', text }, ...images.map((image) => ({ type: 'image' as const, ...image }))],
+    ...(value && { structuredContent: value }),
+  };
+}
+
 const decision = z.object({ approve: z.boolean().describe('approve it') });
 
 function listedTool({ inputSchema, outputSchema, ...tool }: Listing) {
   return {
     ...tool,
     inputSchema: { ...inputSchema, type: 'object' as const },
-    outputSchema: { ...outputSchema, type: 'object' as const },
+    // One that promises nothing is none: clients refuse an answer without a value where there is a schema.
+    ...(Object.keys(outputSchema).length > 0 && {
+      outputSchema: { ...outputSchema, type: 'object' as const },
+    }),
   };
 }
 
-function caller(server: Server, ctx: ServerContext): Caller & { told: () => Promise<void> } {
+function caller(server: Server, ctx: ServerContext): PassingCaller & { told: () => Promise<void> } {
   const token = ctx.mcpReq._meta?.progressToken;
   let last: number | undefined;
   let sending = Promise.resolve();
   const client = clientOf(server, ctx);
+  const identity = ctx.http?.authInfo?.clientId;
+  const { answer, form } = answerOf(ctx);
   return {
-    client: client.name,
+    // What a client says of itself is no token's name.
+    client: identity === undefined ? client.name.replace(/^token:/, '') : `token:${identity}`,
+    identity,
     canAsk: client.canAsk,
-    answer: answerOf(ctx),
+    answer,
+    form,
     about: ctx.mcpReq.requestState(),
+    turn: turnOf(ctx),
     signal: ctx.mcpReq.signal,
     progress(done, total, note) {
       if (token === undefined || ctx.mcpReq.signal.aborted) return;
@@ -182,6 +228,11 @@ function caller(server: Server, ctx: ServerContext): Caller & { told: () => Prom
     // read lose the last steps. A pause only calls with progress pay lets them be read apart.
     told: () => (last === undefined ? sending : sending.then(() => sleep(5))),
   };
+}
+
+/** Our host names the turn of a conversation that a call belongs to. */
+function turnOf(ctx: ServerContext): string | undefined {
+  return z.string().max(64).safeParse(ctx.mcpReq._meta?.['kuznia/turn']).data;
 }
 
 const elicitation = z.object({ form: z.object({}).optional(), url: z.object({}).optional() });
@@ -210,21 +261,23 @@ function clientOf(server: Server, ctx: ServerContext): { name: string; canAsk: b
 const canFillForms = (said: { form?: unknown; url?: unknown } | undefined) =>
   said !== undefined && (said.form !== undefined || said.url === undefined);
 
-function answerOf(ctx: ServerContext): Caller['answer'] {
+function answerOf(ctx: ServerContext): Pick<PassingCaller, 'answer' | 'form'> {
   const response = inputResponse(ctx.mcpReq.inputResponses, 'decision');
-  if (response.kind === 'missing') return 'none';
-  if (response.kind !== 'elicit' || response.action === 'cancel') return 'dismissed';
-  if (response.action !== 'accept') return 'declined';
-  return decision.safeParse(response.content).data?.approve === true ? 'accepted' : 'declined';
+  if (response.kind === 'missing') return { answer: 'none' };
+  if (response.kind !== 'elicit' || response.action === 'cancel') return { answer: 'dismissed' };
+  if (response.action !== 'accept') return { answer: 'declined' };
+  const approved = decision.safeParse(response.content).data?.approve === true;
+  return { answer: approved ? 'accepted' : 'declined', form: { ...response.content } };
 }
 
-function unknownTool(name: string, mounted: Mounted[]): string {
+function unknownTool(name: string, mounted: Served[], may: (name: string) => boolean): string {
   const words = name
     .toLowerCase()
     .split('_')
     .filter((word) => word.length > 2);
   const names = mounted.flatMap((one) => [...one.fixed, ...one.forged()].map((tool) => tool.name));
   const near = names
+    .filter(may)
     .map((known) => ({ known, hits: words.filter((word) => known.includes(word)).length }))
     .filter(({ hits }) => hits > 0)
     .sort((a, b) => b.hits - a.hits)

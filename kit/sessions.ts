@@ -5,6 +5,8 @@ import { internalError } from './log.ts';
 export interface Session {
   handle: (req: IncomingMessage, res: ServerResponse, body: unknown) => Promise<void>;
   close: () => Promise<void>;
+  /** Whose token opened it: nobody else's may use it. */
+  client?: string;
   /** Responses that are still open: a stream keeps its session. */
   open: number;
   usedAt: number;
@@ -28,19 +30,21 @@ export class Sessions {
     return this.#open.size;
   }
 
-  get(id: string): Session | undefined {
-    return this.#open.get(id);
+  /** Undefined for another client's, as for one that never was. */
+  get(id: string, client: string | undefined): Session | undefined {
+    const session = this.#open.get(id);
+    return session?.client === client ? session : undefined;
   }
 
   /** Undefined when every session is in use; else an idle one is ended to make room, if there is none. */
-  add(id: string, { handle, close }: Pick<Session, 'handle' | 'close'>): Session | undefined {
+  add(id: string, made: Pick<Session, 'handle' | 'close' | 'client'>): Session | undefined {
     if (this.#open.size >= this.#max) {
       const idle = [...this.#open].filter(([, one]) => one.open === 0);
       const oldest = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt)[0];
       if (!oldest) return undefined;
       this.end(oldest[0]);
     }
-    const session = { handle, close, open: 0, usedAt: Date.now() };
+    const session = { ...made, open: 0, usedAt: Date.now() };
     this.#open.set(id, session);
     return session;
   }

@@ -22,18 +22,19 @@ export function oldSse(
       const old = new SSEServerTransport('/messages', res);
       const id = key(old.sessionId);
       const session = sessions.add(id, {
+        client: req.auth?.clientId,
         handle: (message, answer, parsed) => old.handlePostMessage(message, answer, parsed),
         close: () => old.close(),
       });
       if (!session) return refuse(res, 503, 'All sessions are in use. Try again later.');
       sessions.hold(session, res);
       res.once('close', () => sessions.end(id));
-      await (await factory({ era: 'legacy' })).connect(bridge(old));
+      await (await factory({ era: 'legacy', authInfo: req.auth })).connect(bridge(old));
     },
     async '/messages'(req, res) {
       if (req.method !== 'POST') return refuse(res, 405, 'Send messages with POST.', { allow: 'POST' });
       const id = new URL(req.url ?? '/', 'http://localhost').searchParams.get('sessionId') ?? '';
-      const session = sessions.get(key(id));
+      const session = sessions.get(key(id), req.auth?.clientId);
       if (!session) return refuse(res, 404, 'That session has ended. Open /sse again.');
       const read = await readJson(req, res, body);
       if (read) await session.handle(req, res, read.json);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ollamaHost } from '../kit/ollama-http.ts';
 import { complete, ModelError, ollamaModel, type ChatRequest } from '../kit/ollama.ts';
 import { scriptedModel } from '../kit/scripted.ts';
@@ -19,6 +20,7 @@ async function start(
   more: {
     models?: DoubleModel[];
     loadMs?: number;
+    library?: DoubleModel[];
     chunk?: number;
     paceMs?: number;
     deadlineMs?: number;
@@ -174,10 +176,12 @@ test('list, show, embed and version', async (t) => {
     ],
   });
   assert.deepEqual(
-    (await model.list(never)).map(({ name, parameters }) => ({ name, parameters })),
+    (await model.list(never)).map(({ name, parameters, family, quantization }) => {
+      return [name, parameters, family, quantization];
+    }),
     [
-      { name: 'double:4b', parameters: '4B' },
-      { name: 'vectors', parameters: '4B' },
+      ['double:4b', '4B', 'double', 'Q4_K_M'],
+      ['vectors', '4B', 'double', 'Q4_K_M'],
     ],
   );
   const info = {
@@ -192,6 +196,59 @@ test('list, show, embed and version', async (t) => {
     [1, 1, 1],
   ]);
   assert.deepEqual(await model.reachable(never), { ok: true, version: '0.24.0' });
+});
+
+test('a model is pulled with its progress, is loaded, and is removed', async (t) => {
+  const { double, model } = await start(t, () => ({ content: 'ok' }), {
+    models: [],
+    library: [{ name: 'new:1b', contextLength: 16_384 }],
+    chunk: 17,
+  });
+  const steps = [];
+  for await (const step of model.pull('new:1b', never)) steps.push(step);
+  assert.equal(steps[0]?.status, 'pulling manifest');
+  assert.deepEqual(
+    steps
+      .filter((step) => step.total)
+      .map((step) => step.done ?? 0)
+      .at(-1),
+    3e9,
+  );
+  assert.equal(steps.at(-1)?.status, 'success');
+  assert.deepEqual(await model.running(never), []);
+  await complete(model, ask('x', { model: 'new:1b' }), never);
+  const [loaded] = await model.running(never);
+  assert.deepEqual([loaded?.name, loaded?.vram, loaded?.context], ['new:1b', 1e9, 8192]);
+  await model.remove('new:1b', never);
+  assert.deepEqual(await model.list(never), []);
+  assert.equal((await fault(model.show('new:1b', never))).reason, 'no_model', 'not answered from memory');
+  assert.equal((await fault(model.remove('new:1b', never))).reason, 'no_model');
+  assert.equal(double.cancelled, 0);
+});
+
+test('a download that is not there, that fails, or that is cancelled ends in one sentence', async (t) => {
+  const { double, model } = await start(t, () => ({}), { library: [{ name: 'big' }], paceMs: 50 });
+  const pull = async (name: string, signal = never) => {
+    for await (const { done = 0 } of model.pull(name, signal)) if (done > 0) stop.abort();
+  };
+  const stop = new AbortController();
+  const missing = await fault(pull('nope:7b'));
+  assert.equal(missing.reason, 'no_model');
+  assert.match(missing.message, /No model nope:7b is offered.*ollama\.com\/library/);
+  assert.equal((await fault(pull('big', stop.signal))).reason, 'cancelled');
+  for (let n = 0; n < 50 && double.cancelled === 0; n++) await sleep(10);
+  assert.equal(double.cancelled, 1, 'the server stops too');
+});
+
+test('an image goes as its bytes, and a text in its place opens no file', async (t) => {
+  const { double, model } = await start(t, () => ({ content: 'ok' }));
+  const image = Buffer.from('not really a picture').toString('base64');
+  const path = fileURLToPath(import.meta.url);
+  const messages = [{ role: 'user' as const, content: 'x', images: [image, path] }];
+  await complete(model, ask('', { messages }), never);
+  const [sent, text = ''] = double.chats[0]?.messages[0]?.images ?? [];
+  assert.equal(sent, image);
+  assert.ok(Buffer.from(text, 'base64').length < path.length, 'what base64 the path happens to be');
 });
 
 test('cancelling ends the call at once and lets the server know, also before the headers', async (t) => {

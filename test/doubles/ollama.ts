@@ -10,6 +10,8 @@ export interface DoubleModel {
   capabilities?: string[];
   contextLength?: number;
   parameters?: string;
+  /** In bytes; by default 3 GB. */
+  size?: number;
 }
 
 /** What the "model" says to one request; the double wraps it as Ollama would. */
@@ -29,6 +31,7 @@ const message = z.object({
   content: z.string(),
   tool_name: z.string().optional(),
   tool_call_id: z.string().optional(),
+  images: z.array(z.base64()).optional(),
   tool_calls: z
     .array(
       z.object({
@@ -80,6 +83,8 @@ export interface OllamaDouble {
 /** A server that keeps the rules of Ollama 0.24's HTTP API (`server/routes.go`, `server/prompt.go`) without a model. */
 export async function ollamaDouble(options: {
   models?: DoubleModel[];
+  /** What can be pulled. */
+  library?: DoubleModel[];
   reply: (asked: Asked) => Reply | Promise<Reply>;
   /** Time that the first request to a model waits for its headers. */
   loadMs?: number;
@@ -88,7 +93,7 @@ export async function ollamaDouble(options: {
   /** Time between two words. */
   paceMs?: number;
 }): Promise<OllamaDouble> {
-  const models = options.models ?? [{ name: 'double:4b' }];
+  const models = [...(options.models ?? [{ name: 'double:4b' }])];
   const loaded = new Map<string, number>();
   const double: OllamaDouble = { url: '', chats: [], cancelled: 0, loads: 0, close: async () => {} };
 
@@ -107,6 +112,9 @@ export async function ollamaDouble(options: {
     if (path === '/api/show') return show(res, body);
     if (path === '/api/embed') return embed(res, body);
     if (path === '/api/chat') return chat(res, body);
+    if (path === '/api/ps') return json(res, 200, { models: [...loaded].flatMap(running) });
+    if (path === '/api/pull') return pull(res, body);
+    if (path === '/api/delete' && req.method === 'DELETE') return remove(res, body);
     return json(res, 404, { error: `path "${path}" not found` });
   }
 
@@ -127,6 +135,48 @@ export async function ollamaDouble(options: {
         'double.context_length': model.contextLength ?? 32_768,
       },
     });
+  }
+
+  function running([name, context]: [string, number]) {
+    const model = find(name);
+    if (!model) return [];
+    return [
+      { ...listed(model), size_vram: 1e9, context_length: context, expires_at: new Date().toISOString() },
+    ];
+  }
+
+  /** A layer of 3 GB in ten steps; what is not in `library` is told of after the first line, as Ollama does. */
+  async function pull(res: ServerResponse, body: unknown): Promise<void> {
+    const { name } = z.object({ name: z.string() }).parse(body);
+    const found = (options.library ?? []).find((model) => model.name === name);
+    res.on('close', () => {
+      if (!res.writableFinished) double.cancelled += 1;
+    });
+    res.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    const say = (line: object) => send(res, `${JSON.stringify(line)}\n`, options.chunk);
+    await say({ status: 'pulling manifest' });
+    if (!found) {
+      await say({ error: 'pull model manifest: file does not exist' });
+      return void res.end();
+    }
+    const digest = `sha256:${'b'.repeat(64)}`;
+    for (let step = 0; step <= 10; step++) {
+      const completed = step > 0 ? { completed: step * 3e8 } : {};
+      if (!(await say({ status: 'pulling bbbbbbbbbbbb', digest, total: 3e9, ...completed }))) return;
+      if (options.paceMs) await sleep(options.paceMs);
+    }
+    for (const status of ['verifying sha256 digest', 'writing manifest', 'success']) await say({ status });
+    models.push(found);
+    res.end();
+  }
+
+  function remove(res: ServerResponse, body: unknown): void {
+    const { name } = z.object({ name: z.string() }).parse(body);
+    const at = models.findIndex((model) => model === find(name));
+    if (at === -1) return json(res, 404, { error: `model '${name}' not found` });
+    models.splice(at, 1);
+    loaded.delete(name);
+    res.writeHead(200).end();
   }
 
   function embed(res: ServerResponse, body: unknown): void {
@@ -222,11 +272,11 @@ const portOf = (address: AddressInfo | string | null) =>
 
 const capabilities = (model: DoubleModel) => model.capabilities ?? ['completion', 'tools'];
 
-function listed({ name, parameters = '4B' }: DoubleModel) {
+function listed({ name, parameters = '4B', size = 3e9 }: DoubleModel) {
   return {
     name,
     model: name,
-    size: 3e9,
+    size,
     digest: 'a'.repeat(64),
     modified_at: new Date().toISOString(),
     details: { family: 'double', format: 'gguf', parameter_size: parameters, quantization_level: 'Q4_K_M' },

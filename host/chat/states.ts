@@ -1,0 +1,27 @@
+import type { ServerState } from '../connections.ts';
+import { painter } from '../display.ts';
+import type { Io } from '../io.ts';
+import { clean, fit } from '../text.ts';
+
+/** Tells once of each server that went away or came back since it was last asked. */
+export class ServerNews {
+  readonly #io: Io;
+  readonly #known = new Map<string, ServerState['state']>();
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  tell(states: ServerState[]): void {
+    const { yellow, green } = painter(this.#io);
+    for (const { name, state, reason } of states) {
+      const before = this.#known.get(name) ?? 'ready';
+      // Trying again is no news.
+      if (state === before || (state === 'starting' && before === 'degraded')) continue;
+      this.#known.set(name, state);
+      const says = state === 'ready' ? 'is there again' : `is ${state}${reason ? `: ${reason}` : ''}`;
+      const mark = state === 'ready' ? green('✓') : yellow('!');
+      this.#io.out(`${mark} ${fit(clean(`${name} ${says}`), Math.max(20, this.#io.columns() - 3))}\n`);
+    }
+  }
+}

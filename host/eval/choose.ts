@@ -1,0 +1,147 @@
+import type { Task } from './task.ts';
+
+const DESK = [
+  'weather_forecast',
+  'currency_convert',
+  'calendar_list_events',
+  'contacts_find',
+  'files_search',
+  'stock_level',
+  'parcel_track',
+];
+const SHOP = [
+  'stock_level',
+  'orders_list',
+  'order_get',
+  'order_refund',
+  'parcel_track',
+  'contacts_find',
+  'ticket_create',
+];
+const HOUSE = [
+  'lights_set',
+  'timer_set',
+  'weather_forecast',
+  'unit_convert',
+  'room_find_free',
+  'calendar_list_events',
+  'mail_send',
+];
+
+/** One call of the right tool is enough; its answer cannot be known without it. */
+export const chooseTasks: Task[] = [
+  {
+    id: 'choose-weather',
+    kind: 'choose',
+    request: 'Do I need a coat in Gdańsk today? Tell me the temperature.',
+    tools: DESK,
+    calls: [{ tool: 'weather_forecast' }],
+    says: ['13.7'],
+  },
+  {
+    id: 'choose-currency',
+    kind: 'choose',
+    request: 'How many Polish zloty will 250 euros get me?',
+    tools: DESK,
+    calls: [{ tool: 'currency_convert' }],
+    says: [['1054.33', '1054.32', '1054.325', '1054.3']],
+  },
+  {
+    id: 'choose-calendar',
+    kind: 'choose',
+    request: 'What is on my plate on 18 March 2027, and at what time?',
+    tools: DESK,
+    calls: [{ tool: 'calendar_list_events' }],
+    says: ['fire drill', ['11:10', '11.10']],
+  },
+  {
+    id: 'choose-contact',
+    kind: 'choose',
+    request: 'I have to ring Tomas Berg. What is his number?',
+    tools: DESK,
+    calls: [{ tool: 'contacts_find' }],
+    says: [['22 555 04 93', '225550493', '22-555-04-93', '22 5550493']],
+  },
+  {
+    id: 'choose-files',
+    kind: 'choose',
+    request: 'Somebody wrote a report about a trip. Where is that document?',
+    tools: DESK,
+    calls: [{ tool: 'files_search' }],
+    says: ['travel-report'],
+  },
+  {
+    id: 'choose-stock',
+    kind: 'choose',
+    request: 'Can we still deliver 100 pieces of CK-207 from the warehouse? How many are there?',
+    tools: SHOP,
+    calls: [{ tool: 'stock_level' }],
+    says: ['163'],
+  },
+  {
+    id: 'choose-parcel',
+    kind: 'choose',
+    request: 'A customer asks when PX9046 will get to him, and where it is now.',
+    tools: SHOP,
+    calls: [{ tool: 'parcel_track' }],
+    says: [
+      'rotterdam',
+      ['2027-03-22', '22 march', 'march 22', '22.03', '22 marca', '03/22', '22/03', '22nd'],
+    ],
+  },
+  {
+    id: 'choose-orders',
+    kind: 'choose',
+    request: 'Which purchases of Lindqvist have not been sent out yet?',
+    tools: SHOP,
+    calls: [{ tool: 'orders_list' }],
+    says: ['o-4432'],
+  },
+  {
+    id: 'choose-order',
+    kind: 'choose',
+    request: 'How much did the customer pay for O-4519?',
+    tools: SHOP,
+    calls: [{ tool: 'order_get' }],
+    says: [['54.30', '54.3']],
+  },
+  {
+    id: 'choose-ticket',
+    kind: 'choose',
+    request:
+      'The printer on the second floor is broken. Tell the support team, it is not urgent: low priority.',
+    tools: SHOP,
+    calls: [{ tool: 'ticket_create' }],
+    says: ['t-512'],
+  },
+  {
+    id: 'choose-room',
+    kind: 'choose',
+    request: 'Twelve of us want to meet on 2027-03-16 at 10:00 for an hour. Where could we sit?',
+    tools: HOUSE,
+    calls: [{ tool: 'room_find_free' }],
+    says: ['malachite'],
+  },
+  {
+    id: 'choose-lights',
+    kind: 'choose',
+    request: 'It is too bright here in the kitchen. Switch everything off.',
+    tools: HOUSE,
+    calls: [{ tool: 'lights_set', arguments: { on: false } }],
+  },
+  {
+    id: 'choose-timer',
+    kind: 'choose',
+    request: 'My tea has to brew for 4 minutes. Let me know when it is done.',
+    tools: HOUSE,
+    calls: [{ tool: 'timer_set', arguments: { minutes: 4 } }],
+  },
+  {
+    id: 'choose-polish',
+    kind: 'choose',
+    request: 'Jaka pogoda będzie jutro w Lizbonie (Lisbon)? Podaj temperaturę.',
+    tools: DESK,
+    calls: [{ tool: 'weather_forecast' }],
+    says: ['21.4'],
+  },
+];

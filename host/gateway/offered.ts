@@ -1,0 +1,128 @@
+import type { Listing } from '../../kit/listing.ts';
+import type { Served } from '../../kit/passed.ts';
+import type { Connections, HostTool } from '../connections.ts';
+
+/** A tool as the gateway offers it; `own` is the server of ours that answers it, where no connection does. */
+export interface Offered {
+  tool: HostTool;
+  listing: Listing;
+  own?: Served;
+}
+
+/** A server that hangs keeps its own tools away, and no others'. */
+const LIST_MS = 15_000;
+
+/** What there is to call, kept ready: a call looks its tool up, and lists nothing. */
+export class Offers {
+  readonly #connections: Connections;
+  readonly #own: Map<string, Offered>;
+  readonly #listeners = new Set<() => void>();
+  readonly #closing = new AbortController();
+  readonly #stop: () => void;
+  #all: Map<string, Offered>;
+  #listings: Listing[] = [];
+  #seen = '';
+  #refreshing: Promise<void> | undefined;
+  #again = false;
+
+  constructor(connections: Connections, own: Served[]) {
+    this.#connections = connections;
+    const ours = own.flatMap((mounted) => mounted.fixed.map((listing) => ownOffer(mounted, listing)));
+    this.#own = new Map(ours.map((one) => [one.listing.name, one]));
+    this.#all = this.#own;
+    this.#stop = connections.onChange(() => void this.refresh());
+  }
+
+  get(name: string): Offered | undefined {
+    return this.#all.get(name);
+  }
+
+  /** By name; a new object after every change. */
+  get all(): ReadonlyMap<string, Offered> {
+    return this.#all;
+  }
+
+  get listings(): Listing[] {
+    return this.#listings;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Asks the servers for their tools, and tells who listens when they are others than before. */
+  async refresh(): Promise<void> {
+    if (this.#refreshing) {
+      this.#again = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = this.#list().finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+    if (this.#again) {
+      this.#again = false;
+      await this.refresh();
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#stop();
+    this.#listeners.clear();
+  }
+
+  async #list(): Promise<void> {
+    let tools: HostTool[];
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LIST_MS)]);
+      tools = await this.#connections.tools(signal);
+    } catch {
+      return; // what was there stays until the next change
+    }
+    const all = new Map(this.#own);
+    for (const tool of tools) {
+      // A foreign server takes no name of ours.
+      const name = this.#own.has(tool.name) ? `${tool.server}_${tool.name}` : tool.name;
+      if (!all.has(name)) all.set(name, { tool, listing: listingOf(tool, name) });
+    }
+    const listings = [...all.values()].map((one) => one.listing);
+    const seen = JSON.stringify(listings);
+    this.#all = all;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    this.#listings = listings;
+    for (const tell of this.#listeners) tell();
+  }
+}
+
+function listingOf(tool: HostTool, name: string): Listing {
+  return {
+    name,
+    title: tool.title,
+    description: tool.description,
+    inputSchema: tool.inputSchema,
+    // What other servers promise of their results is theirs to check.
+    outputSchema: {},
+    annotations: {
+      readOnlyHint: tool.effect === 'read',
+      destructiveHint: tool.effect === 'destroy',
+      idempotentHint: tool.effect === 'read',
+      openWorldHint: tool.openWorld,
+    },
+  };
+}
+
+function ownOffer(own: Served, listing: Listing): Offered {
+  const { name, title, description, inputSchema, annotations } = listing;
+  const effect = annotations['readOnlyHint']
+    ? 'read'
+    : annotations['destructiveHint'] === false
+      ? 'write'
+      : 'destroy';
+  const openWorld = annotations['openWorldHint'] === true;
+  // Its own server handles `wait_s` and `job`.
+  const tool = { name, title, description, inputSchema, effect, openWorld, long: false } as const;
+  return { own, listing, tool: { ...tool, server: own.name, foreign: false } };
+}

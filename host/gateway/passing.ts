@@ -1,0 +1,74 @@
+import type { PassedOn } from '../../kit/passed.ts';
+import { matchTemplate } from '../../kit/template.ts';
+import type { Connections, HostPrompt, HostResource } from '../connections.ts';
+
+/** Resources and prompts of all servers; a URI belongs to the first that has it, a prompt's name too. */
+export function passing(connections: Connections): PassedOn {
+  const ready = () =>
+    connections
+      .states()
+      .filter(({ state }) => state === 'ready')
+      .map(({ name }) => name)
+      .join(' ');
+  return {
+    async resources(signal) {
+      const all = await connections.resources(signal);
+      const seen = new Set<string>();
+      return all
+        .filter(({ uri }) => !seen.has(uri) && seen.add(uri))
+        .map(({ server: _, ...resource }) => resource);
+    },
+    async read(uri, signal) {
+      const owner = ownerOf(uri, await connections.resources(signal));
+      return owner && connections.readResource(owner.server, uri, signal);
+    },
+    async complete(template, argument, known, signal) {
+      const owner = (await connections.resources(signal)).find((one) => one.template && one.uri === template);
+      if (!owner) return [];
+      return connections.completeResource(owner.server, template, argument, known, signal);
+    },
+    async prompts(signal) {
+      const named = byName(await connections.prompts(signal));
+      return [...named].map(([name, prompt]) => ({
+        name,
+        description: prompt.description,
+        arguments: prompt.arguments,
+      }));
+    },
+    async prompt(name, args, signal) {
+      const found = byName(await connections.prompts(signal)).get(name);
+      return found && connections.prompt(found.server, found.name, args, signal);
+    },
+    onChange(listener) {
+      let before = ready();
+      return connections.onChange(() => {
+        const now = ready();
+        if (now === before) return;
+        before = now;
+        listener();
+      });
+    },
+  };
+}
+
+/** Listed as it is, or made by a template; templates past RFC 6570 level 1 are known by how they begin. */
+function ownerOf(uri: string, all: HostResource[]): HostResource | undefined {
+  const templates = all.filter((one) => one.template);
+  return (
+    all.find((one) => !one.template && one.uri === uri) ??
+    templates.find((one) => matchTemplate(one.uri, uri)) ??
+    templates.find((one) => {
+      const start = one.uri.slice(0, one.uri.indexOf('{'));
+      return /\{[+#./;?&]/.test(one.uri) && start.includes(':') && uri.startsWith(start);
+    })
+  );
+}
+
+function byName(prompts: HostPrompt[]): Map<string, HostPrompt> {
+  const named = new Map<string, HostPrompt>();
+  for (const prompt of prompts) {
+    const name = named.has(prompt.name) ? `${prompt.server}_${prompt.name}` : prompt.name;
+    if (!named.has(name)) named.set(name, prompt);
+  }
+  return named;
+}

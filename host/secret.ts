@@ -1,0 +1,183 @@
+import { Writable } from 'node:stream';
+import { createInterface } from 'node:readline/promises';
+import { kuzniaHome } from '../kit/config.ts';
+import { secretName, secretStore } from '../kit/secret-store.ts';
+import { registerSecret } from '../kit/secrets.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+
+const help = `
+kuznia secret: tokens, passwords and two-factor apps, kept encrypted in KUZNIA_HOME/secrets. Settings name them:
+"token": "secret://gitlab-token". Values are typed or piped in, never given as an argument, and never shown.
+
+Usage: kuznia secret add NAME [--origin URL]...          a password or token
+       kuznia secret add NAME --totp [--qr FILE] [--origin URL]...
+                                 a two-factor app: otpauth:// URI, seed, Google Authenticator export, or a QR picture
+       kuznia secret allow NAME URL                      a site where it may be typed in
+       kuznia secret rotate NAME                         another value for the same name
+       kuznia secret rm NAME
+       kuznia secret list [--json]
+
+  --origin URL  a site where a tool may type it in; settings need none (repeatable)
+  --totp        enrol a two-factor app
+  --qr FILE     its QR code as a PNG or JPEG picture
+  --json        the result as one JSON object
+
+Example: pass show gitlab | kuznia secret add gitlab-token
+`;
+
+export const command: Command = {
+  help,
+  async run(argv, io) {
+    const { values, positionals } = parse(argv, {
+      origin: { type: 'string', multiple: true, default: [] },
+      totp: { type: 'boolean', default: false },
+      qr: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    });
+    const [action = 'list', name = '', site = '', ...more] = positionals;
+    const home = kuzniaHome(io.env);
+    if (more.length > 0) throw new UsageError('Too many words. A value is typed or piped in: see --help.');
+    if (action === 'list') return list(home, values.json, io);
+    if (!['add', 'allow', 'rotate', 'rm'].includes(action)) {
+      throw new UsageError(`kuznia secret ${action.slice(0, 40)}: expected add, allow, rotate, rm or list.`);
+    }
+    if (!secretName.test(name)) {
+      throw new UsageError(
+        'A name is needed: lower case letters, digits, . - and _, for example gitlab-token.',
+      );
+    }
+    if (site !== '' && action !== 'allow') {
+      // It may be the value itself: it is in the shell's history now.
+      throw new UsageError(
+        `A value on the command line can be read by others. Pipe it in: kuznia secret ${action} ${name}`,
+      );
+    }
+    const origins = values.origin.map(originOf);
+    const done = (result: object, text: string) => {
+      io.out(values.json ? `${JSON.stringify(result)}\n` : `${text}\n`);
+      return EXIT.done;
+    };
+    if (action === 'rm') {
+      await remove(home, name);
+      return done(
+        { removed: name },
+        `Removed ${name}. Revoke it at its service too, if it may be known to others.`,
+      );
+    }
+    if (action === 'allow') {
+      const origin = originOf(site);
+      await change(home, name, ({ origins }) => ({ origins: [...new Set([...origins, origin])] }));
+      return done({ allowed: origin, name }, `${name} may be used at ${origin}.`);
+    }
+    if (values.totp || values.qr !== undefined) {
+      if (action !== 'add')
+        throw new UsageError('A seed is not rotated: remove the entry and enrol the new one.');
+      const { enrol } = await import('../servers/auth/definition.ts');
+      const source =
+        values.qr === undefined
+          ? { text: await typed('otpauth:// URI or seed: ', io) }
+          : { picture: values.qr };
+      const added = await enrol(home, name, source, origins);
+      const lines = added.map(
+        ({ name, issuer, account }) => `  totp://${name}  ${[issuer, account].filter(Boolean).join(', ')}`,
+      );
+      return done({ added }, `Enrolled:\n${lines.join('\n')}`);
+    }
+    const value = await typed(`Value of ${name}: `, io);
+    registerSecret(value, { label: name });
+    if (action === 'add') await add(home, name, value, origins);
+    else await change(home, name, () => ({ value }));
+    return done(
+      { [action === 'add' ? 'added' : 'rotated']: name },
+      `Kept. Settings name it secret://${name}`,
+    );
+  },
+};
+
+async function list(home: string, json: boolean, io: Io): Promise<number> {
+  const store = secretStore(home, io.env);
+  const all = Object.entries(await store.all());
+  const secrets = all
+    .map(([name, { value: _, ...rest }]) => ({ name, ...rest }))
+    .sort((a, b) => a.name.localeCompare(b.name));
+  const kept = store.kept();
+  if (json) io.out(`${JSON.stringify({ identity: kept ?? null, secrets })}\n`);
+  else if (secrets.length === 0) io.out('No secret is kept yet. Add one: kuznia secret add NAME\n');
+  else {
+    for (const { name, kind, origins, added, changed, expires } of secrets) {
+      const when = expires ? `expires ${expires}` : `since ${(changed ?? added).slice(0, 10)}`;
+      io.out(
+        `${name.padEnd(24)} ${kind.padEnd(7)} ${when}${origins.length > 0 ? `  ${origins.join(', ')}` : ''}\n`,
+      );
+    }
+    io.out(
+      `The key that opens them is in ${kept === 'keyring' ? "the system's keyring" : `${home}/secrets/identity.txt`}.\n`,
+    );
+  }
+  return EXIT.done;
+}
+
+async function add(home: string, name: string, value: string, origins: string[]): Promise<void> {
+  const added = new Date().toISOString();
+  await secretStore(home).update((all) => {
+    if (all[name])
+      throw new UsageError(`${name} is there already. Another value: kuznia secret rotate ${name}`);
+    all[name] = { kind: 'secret', value, origins, added };
+  });
+}
+
+type Entry = Awaited<ReturnType<ReturnType<typeof secretStore>['all']>>[string];
+
+async function change(home: string, name: string, to: (entry: Entry) => Partial<Entry>): Promise<void> {
+  await secretStore(home).update((all) => {
+    const entry = all[name];
+    if (!entry) throw new UsageError(`There is no secret ${name}. See kuznia secret list.`);
+    const changed = to(entry);
+    if (changed.value !== undefined && entry.kind !== 'secret') {
+      throw new UsageError(`${name} is no plain secret: enrol it again, or kuznia login ${name}.`);
+    }
+    all[name] = { ...entry, ...changed, changed: new Date().toISOString() };
+  });
+}
+
+async function remove(home: string, name: string): Promise<void> {
+  await secretStore(home).update((all) => {
+    if (!Object.hasOwn(all, name))
+      throw new UsageError(`There is no secret ${name}. See kuznia secret list.`);
+    delete all[name];
+  });
+}
+
+function originOf(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new UsageError(
+      `${text.slice(0, 80)}: expected the address of a site, such as https://gitlab.example`,
+    );
+  }
+  return new URL(text).origin;
+}
+
+/** From a pipe, whole and without its last line break; on a terminal one line, without showing it. */
+async function typed(label: string, io: Io): Promise<string> {
+  if (!io.interactive) {
+    let text = '';
+    for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+    const value = text.replace(/\r?\n$/, '');
+    if (value === '')
+      throw new UsageError(
+        'Nothing was piped in. For example: pass show gitlab | kuznia secret add gitlab-token',
+      );
+    return value;
+  }
+  io.out(label);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
+  try {
+    const value = (await lines.question('')).trim();
+    io.out('\n');
+    if (value === '') throw new UsageError('Nothing was typed. Nothing was changed.');
+    return value;
+  } finally {
+    lines.close();
+  }
+}

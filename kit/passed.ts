@@ -1,0 +1,154 @@
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  ResourceNotFoundError,
+  type CompleteRequest,
+  type GetPromptRequest,
+  type GetPromptResult,
+  type ListPromptsResult,
+  type ListResourcesResult,
+  type ReadResourceRequest,
+  type ReadResourceResult,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
+import type { Caller, Mounted, Outcome } from './mount.ts';
+import { redact } from './secrets.ts';
+import type { JsonObject } from './tool.ts';
+
+/** What another server answered: passed on as it is. */
+export interface Passed {
+  kind: 'passed';
+  text: string;
+  value?: JsonObject;
+  /** Base64. */
+  images?: { data: string; mimeType: string }[];
+}
+
+/** What another server wants filled in before it goes on; `about` comes back with the answer. */
+export interface Form {
+  kind: 'form';
+  message: string;
+  schema: FormSchema;
+  about: string;
+}
+
+/** The schemas that a client can show as a form (MCP, Elicitation): flat, of plain values. */
+export interface FormSchema {
+  type: 'object';
+  properties: Record<
+    string,
+    | { type: 'boolean'; title: string }
+    | { type: 'number' | 'integer'; title: string }
+    | { type: 'string'; title: string; enum?: string[] }
+  >;
+  required: string[];
+}
+
+/** Who calls, as a server that passes calls on needs to know them. */
+export interface PassingCaller extends Caller {
+  /** The client whose token the request carried. */
+  identity?: string;
+  /** What the person filled in. */
+  form?: JsonObject;
+}
+
+/** A server of ours, or one that stands for others. */
+export interface Served extends Omit<Mounted, 'call'> {
+  call: (tool: string, input: unknown, caller: PassingCaller) => Promise<Outcome | Passed | Form>;
+  passed?: PassedOn;
+}
+
+interface Described {
+  name: string;
+  title?: string;
+  description?: string;
+}
+
+/** Resources and prompts of other servers: asked for each time, since servers come and go. */
+export interface PassedOn {
+  resources: (
+    signal: AbortSignal,
+  ) => Promise<(Described & { uri: string; mimeType?: string; template: boolean })[]>;
+  /** Undefined where no server has it. */
+  read: (uri: string, signal: AbortSignal) => Promise<{ text: string; mimeType?: string } | undefined>;
+  complete: (
+    template: string,
+    argument: { name: string; value: string },
+    known: Record<string, string>,
+    signal: AbortSignal,
+  ) => Promise<string[]>;
+  prompts: (
+    signal: AbortSignal,
+  ) => Promise<(Described & { arguments: { name: string; description?: string; required: boolean }[] })[]>;
+  /** Undefined where no server has it. */
+  prompt: (name: string, args: Record<string, string>, signal: AbortSignal) => Promise<string | undefined>;
+  /** Servers came or went: so may their resources and prompts have. */
+  onChange: (listener: () => void) => () => void;
+}
+
+/** Handlers that pass resources, prompts and completions on. */
+export function passedHandlers(passed: PassedOn) {
+  return {
+    listResources: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
+      const all = await explained(() => passed.resources(signal));
+      const resources = all.filter((one) => !one.template).map(({ template: _, ...one }) => one);
+      return { resources } satisfies ListResourcesResult;
+    },
+    listTemplates: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
+      const all = await explained(() => passed.resources(signal));
+      const templates = all.filter((one) => one.template);
+      return {
+        resourceTemplates: templates.map(({ template: _, uri: uriTemplate, ...one }) => ({
+          uriTemplate,
+          ...one,
+        })),
+      };
+    },
+    readResource: async (
+      { params: { uri } }: ReadResourceRequest,
+      { mcpReq: { signal } }: ServerContext,
+    ): Promise<ReadResourceResult> => {
+      const found = await explained(() => passed.read(uri, signal));
+      if (!found) throw new ResourceNotFoundError(uri);
+      return { contents: [{ uri, mimeType: found.mimeType, text: redact(found.text) }] };
+    },
+    complete: async (
+      { params: { ref, argument, context } }: CompleteRequest,
+      { mcpReq: { signal } }: ServerContext,
+    ) => {
+      const known = context?.arguments ?? {};
+      const values =
+        ref.type === 'ref/resource'
+          ? await explained(() => passed.complete(ref.uri, argument, known, signal))
+          : [];
+      // "values" holds at most 100 (MCP, Completion).
+      const hasMore = values.length > 100;
+      return { completion: { values: values.slice(0, 100), total: values.length, hasMore } };
+    },
+    listPrompts: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
+      const prompts = await explained(() => passed.prompts(signal));
+      return { prompts } satisfies ListPromptsResult;
+    },
+    getPrompt: async (
+      { params }: GetPromptRequest,
+      { mcpReq: { signal } }: ServerContext,
+    ): Promise<GetPromptResult> => {
+      const text = await explained(() => passed.prompt(params.name, params.arguments ?? {}, signal));
+      if (text === undefined) {
+        const why = `There is no prompt \`${params.name.slice(0, 80)}\`. List the prompts to see what exists.`;
+        throw new ProtocolError(ProtocolErrorCode.InvalidParams, why);
+      }
+      return { messages: [{ role: 'user', content: { type: 'text', text: redact(text) } }] };
+    },
+  };
+}
+
+/** What another server says of a failure is worth telling, without what is secret in it. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ProtocolError(ProtocolErrorCode.InternalError, redact(message).slice(0, 500));
+  }
+}

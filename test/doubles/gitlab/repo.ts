@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export class GitFault extends Error {}
+
+/** A bare repository behind a project of the double: everything that GitLab would ask Gitaly for is asked of git. */
+export class Repo {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async create(folder: string): Promise<Repo> {
+    const repo = new Repo(folder);
+    await run(['init', '--quiet', '--bare', '--initial-branch=main', folder], {});
+    await repo.git(['config', 'http.receivepack', 'true']);
+    // What GitLab's pre-receive check says of protected branches.
+    await writeFile(
+      join(folder, 'hooks', 'update'),
+      '#!/bin/sh\nif grep -qx "${1#refs/heads/}" protected 2>/dev/null; then echo "GitLab: You are not allowed to push code to protected branches on this project." >&2; exit 1; fi\n',
+      { mode: 0o755 },
+    );
+    return repo;
+  }
+
+  async git(args: string[], options: { input?: string | Buffer; env?: Record<string, string> } = {}): Promise<string> {
+    return (await this.bytes(args, options)).toString('utf8');
+  }
+
+  bytes(args: string[], options: { input?: string | Buffer; env?: Record<string, string> } = {}): Promise<Buffer> {
+    return run(['--git-dir', this.folder, ...args], options);
+  }
+
+  async resolve(ref: string): Promise<string | undefined> {
+    try {
+      return (await this.git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`])).trim();
+    } catch {
+      return undefined;
+    }
+  }
+
+  async blob(ref: string, path: string): Promise<Buffer | undefined> {
+    try {
+      return await this.bytes(['cat-file', 'blob', `${ref}:${path}`]);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async lastCommit(ref: string, path: string): Promise<string> {
+    return (await this.git(['log', '-1', '--format=%H', ref, '--', path])).trim();
+  }
+
+  /** One commit on a branch. */
+  async commit(
+    branch: string,
+    start: string | undefined,
+    message: string,
+    actions: { action: string; file_path: string; previous_path?: string; content?: Buffer; last_commit_id?: string }[],
+    author = { name: 'Root', email: 'root@example.com' },
+  ): Promise<string> {
+    const parent = await this.resolve(start ?? branch);
+    const temp = await mkdtemp(join(tmpdir(), 'double-index-'));
+    const env = {
+      GIT_INDEX_FILE: join(temp, 'index'),
+      GIT_AUTHOR_NAME: author.name,
+      GIT_AUTHOR_EMAIL: author.email,
+      GIT_COMMITTER_NAME: author.name,
+      GIT_COMMITTER_EMAIL: author.email,
+    };
+    try {
+      if (parent) await this.git(['read-tree', parent], { env });
+      for (const one of actions) {
+        const path = one.file_path;
+        const before = parent ? await this.blob(parent, one.previous_path ?? path) : undefined;
+        const there = (await this.git(['ls-files', '--', `:(literal)${path}`], { env })) !== '';
+        if (one.action === 'create' && there) throw new GitFault('A file with this name already exists');
+        if (['update', 'delete', 'move'].includes(one.action) && !before) throw new GitFault("A file with this name doesn't exist");
+        if (one.last_commit_id && parent && (await this.lastCommit(parent, path)) !== one.last_commit_id) {
+          throw new GitFault('You are attempting to update a file that has changed since you started editing it.');
+        }
+        if (one.action === 'delete') await this.git(['update-index', '--force-remove', '--', path], { env });
+        if (one.action === 'move') await this.git(['update-index', '--force-remove', '--', one.previous_path ?? ''], { env });
+        if (one.action !== 'delete') {
+          const sha = (await this.git(['hash-object', '-w', '--stdin'], { input: one.content ?? before ?? Buffer.alloc(0) })).trim();
+          await this.git(['update-index', '--add', '--cacheinfo', `100644,${sha},${path}`], { env });
+        }
+      }
+      const tree = (await this.git(['write-tree'], { env })).trim();
+      const parents = parent ? ['-p', parent] : [];
+      const sha = (await this.git(['commit-tree', tree, ...parents, '-m', message], { env })).trim();
+      await this.git(['update-ref', `refs/heads/${branch}`, sha]);
+      return sha;
+    } finally {
+      await rm(temp, { recursive: true, force: true });
+    }
+  }
+
+  /** Changed files of a diff, each with its unified diff as GitLab's API gives it: hunks only. */
+  async diffs(from: string, to: string): Promise<{ old_path: string; new_path: string; new_file: boolean; deleted_file: boolean; renamed_file: boolean; diff: string }[]> {
+    const raw = await this.git(['diff', '--no-color', '-M', from, to]);
+    return raw
+      .split(/^(?=diff --git )/m)
+      .filter(Boolean)
+      .map((part) => {
+        const at = part.indexOf('\n@@');
+        const head = at < 0 ? part : part.slice(0, at);
+        const [, first = '', second = ''] = /^diff --git a\/(.+) b\/(.+)$/m.exec(head) ?? [];
+        const old_path = /^rename from (.+)$/m.exec(head)?.[1] ?? first;
+        return {
+          old_path,
+          new_path: /^rename to (.+)$/m.exec(head)?.[1] ?? second,
+          new_file: /^new file mode/m.test(head),
+          deleted_file: /^deleted file mode/m.test(head),
+          renamed_file: /^rename from/m.test(head),
+          diff: at < 0 ? (/^Binary files.*$/m.exec(head)?.[0] ?? '') : part.slice(at + 1),
+        };
+      });
+  }
+
+  async close(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+function run(args: string[], { input, env = {} }: { input?: string | Buffer; env?: Record<string, string> }): Promise<Buffer> {
+  const clean = { PATH: process.env['PATH'] ?? '', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C' };
+  return new Promise((resolve, reject) => {
+    const child = spawn('git', args, { env: { ...clean, ...env } });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (part: Buffer) => out.push(part));
+    child.stderr.on('data', (part: Buffer) => err.push(part));
+    child.stdin.on('error', () => undefined);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(Buffer.concat(out));
+      else reject(new GitFault(`git ${args[2]}: ${Buffer.concat(err).toString()}`));
+    });
+    child.stdin.end(input);
+  });
+}
