@@ -1,20 +1,24 @@
 import { userInfo } from 'node:os';
 import { kuzniaHome } from '../kit/config.ts';
 import { review } from '../servers/sandbox/definition.ts';
+import { decideCall, forgetTool, listApprovals } from './approve-call.ts';
 import { painter } from './display.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
 import { Prompt } from './prompt.ts';
 import { clean } from './text.ts';
 
 const help = `
-kuznia approve: look at a version of a forged tool (code, tests, grants, gates, the difference to the version in use)
-and decide on it.
+kuznia approve: decide on a call that another agent wants to make, or on a version of a forged tool (its code, tests,
+grants, gates and the difference to the version in use are shown).
 
-Usage: kuznia approve NAME VERSION [--yes | --refuse] [--json]
+Usage: kuznia approve                 what waits for a decision, and what is allowed for good
+       kuznia approve ID              one of those calls
+       kuznia approve NAME VERSION    a forged tool
+       kuznia approve --forget TOOL   ask about it again
 
   --yes     approve without asking
   --refuse  refuse it
-  --json    the decision as one JSON object; needs --yes or --refuse
+  --json    one JSON object; a decision needs --yes or --refuse then
 
 Example: kuznia approve slugify 1.0.1
 `;
@@ -26,15 +30,21 @@ export const command: Command = {
       yes: { type: 'boolean', default: false },
       refuse: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      forget: { type: 'string' },
     });
+    const home = kuzniaHome(io.env);
+    if (values.yes && values.refuse)
+      throw new UsageError('--yes and --refuse exclude each other: give one of them.');
+    if (values.forget !== undefined) return forgetTool(home, values.forget, io);
+    const [id, ...none] = positionals;
+    if (id === undefined) return listApprovals(home, io, values);
+    if (none.length === 0 && /^[0-9a-f]{8}$/.test(id)) return decideCall(home, id, io, values);
     const [name, version, ...more] = positionals;
     if (name === undefined || version === undefined || more.length > 0) {
       throw new UsageError('A name and a version are needed: kuznia approve slugify 1.0.1');
     }
-    if (values.yes && values.refuse)
-      throw new UsageError('--yes and --refuse exclude each other: give one of them.');
     const which = { name: name.replace(/^forged_/, ''), version: version.replace(/^v/, '') };
-    const found = await review(kuzniaHome(io.env), which.name, which.version);
+    const found = await review(home, which.name, which.version);
     try {
       return await decide(found, { ...values, ...which, io });
     } finally {

@@ -11,7 +11,6 @@ import { ServerNews } from './chat/states.ts';
 import type { FormField, Image } from './connections.ts';
 import { decider } from './deciding.ts';
 import { painter, TurnDisplay } from './display.ts';
-import { describeImages } from './images.ts';
 import { EXIT, parse, type Command, type Io } from './io.ts';
 import { turn } from './loop.ts';
 import { described } from './models.ts';
@@ -188,7 +187,8 @@ class Chat implements Talk {
     if (faults.length > 0) throw new Error(faults.join(' '));
     for (const note of notes) display.show({ type: 'notice', text: note });
     for (const one of outside) scope.outside.add(one);
-    const seen = await this.#look(said, display, signal);
+    const seen = this.images.length > 0 ? await scope.see(this.images, signal, said) : {};
+    if (seen.notice) display.show({ type: 'notice', text: seen.notice });
     signal.throwIfAborted();
     const content = [text, seen.text].filter(Boolean).join('\n\n');
     const question = { role: 'user' as const, content, ...(seen.images && { images: seen.images }) };
@@ -236,17 +236,6 @@ class Chat implements Talk {
     } finally {
       signal.removeEventListener('abort', end);
     }
-  }
-
-  /** The images that go with the message, as this model can take them. */
-  async #look(question: string, display: TurnDisplay, signal: AbortSignal) {
-    if (this.images.length === 0) return {};
-    const { model, settings } = this.session;
-    const options = { model, info: this.info, settings: settings.models, question, signal };
-    const seen = await describeImages(this.images, options);
-    if (seen.text) this.#scope?.outside.add(seen.text);
-    if (seen.notice) display.show({ type: 'notice', text: seen.notice });
-    return seen;
   }
 
   async #turnScope(): Promise<TurnScope> {

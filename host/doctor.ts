@@ -8,17 +8,21 @@ import { processRuntime } from '../kit/serve.ts';
 import { version } from '../kit/version.ts';
 import type { CallResult, Connections } from './connections.ts';
 import { painter } from './display.ts';
-import { EXIT, parse, type Command } from './io.ts';
+import { roleStates, secretState, serverStates, type RoleState, type SecretState } from './doctor/around.ts';
+import { programStates, type ProgramState } from './doctor/programs.ts';
+import { EXIT, parse, type Command, type Io } from './io.ts';
+import type { ServerState } from './link-types.ts';
 import { described } from './models.ts';
 import { modelOf, openTools } from './session.ts';
-import { duration, wrap } from './text.ts';
+import { clean, duration, wrap } from './text.ts';
 
 const help = `
 kuznia doctor: what is there, what is missing, and how to get it.
 
 Usage: kuznia doctor [--json]
 
-  --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}]}
+  --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}], "servers": [{"name", "state", "reason", "tools"}],
+          "roles": [{"role", "model", "why"}], "secrets": {"folder", "kept", "count"}, "programs": [{"name", "path", "get"}]}
 The exit code is 1 when something that is needed is missing; a model is not needed to serve the tools.
 
 Example: kuznia doctor
@@ -42,25 +46,68 @@ export const command: Command = {
     const { values } = parse(argv, { json: { type: 'boolean', default: false } });
     const home = kuzniaHome(io.env);
     const checks: Check[] = [node(), await git(), typescript(), await writable(home)];
-    checks.push(...(await sandbox()), ...(await ollama()));
+    const { checks: ours, servers } = await connected();
+    const { checks: models, roles } = await ollama();
+    checks.push(...ours, ...models);
+    const secrets = await secretState(home, io.env);
+    const programs = programStates(process.env);
     const ok = checks.every((check) => check.ok || !check.needed);
     if (values.json) {
-      io.out(`${JSON.stringify({ ok, version, checks })}\n`);
+      io.out(`${JSON.stringify({ ok, version, checks, servers, roles, secrets, programs })}\n`);
       return ok ? EXIT.done : EXIT.failed;
     }
-    const { bold, dim, green, red, yellow } = painter(io);
-    io.out(`${bold(`Kuźnia ${version}`)}\n`);
-    for (const check of checks) {
-      const mark = check.ok ? green('✓') : check.needed ? red('✗') : yellow('–');
-      const [first, ...rest] = wrap(check.found, io.columns() - 14);
-      io.out(`${mark} ${check.name.padEnd(10)} ${first}\n`);
-      const fix = check.fix && !check.ok ? wrap(check.fix, io.columns() - 14) : [];
-      for (const line of rest) io.out(`${' '.repeat(13)}${line}\n`);
-      for (const line of fix) io.out(`${' '.repeat(13)}${dim(line)}\n`);
-    }
+    io.out(`${painter(io).bold(`Kuźnia ${version}`)}\n`);
+    const around = [
+      ...servers.map(ofServer),
+      ...roles.map(ofRole),
+      ofSecrets(secrets),
+      ...programs.flatMap(ofProgram),
+    ];
+    for (const check of [...checks, ...around]) io.out(drawn(check, io));
     return ok ? EXIT.done : EXIT.failed;
   },
 };
+
+function drawn(check: Check, io: Io): string {
+  const { dim, green, red, yellow } = painter(io);
+  const mark = check.ok ? green('✓') : check.needed ? red('✗') : yellow('–');
+  const [first, ...rest] = wrap(check.found, io.columns() - 14);
+  const fix = check.fix && !check.ok ? wrap(check.fix, io.columns() - 14) : [];
+  const below = [...rest, ...fix.map(dim)].map((line) => `${' '.repeat(13)}${line}\n`);
+  return `${mark} ${check.name.padEnd(10)} ${first}\n${below.join('')}`;
+}
+
+function ofServer({ name, state, reason, tools }: ServerState): Check {
+  const ok = state === 'ready';
+  const why = reason === undefined ? '' : `: ${clean(reason)}`;
+  const fix = 'It is tried again by itself; see mcpServers in kuznia.json, and `kuznia log`.';
+  return {
+    name: 'server',
+    ok,
+    needed: false,
+    found: `${name} ${state}${ok ? `, tools: ${tools}` : why}`,
+    fix,
+  };
+}
+
+function ofRole({ role, model, why }: RoleState): Check {
+  const found = model === undefined ? `${role}: ${why}` : `${role}: ${model} (${why})`;
+  return { name: 'role', ok: model !== undefined, needed: false, found };
+}
+
+function ofSecrets({ folder, kept, count, error }: SecretState): Check {
+  const where = kept === 'keyring' ? "the system's keyring" : `${folder}/identity.txt`;
+  const held = `${count} in ${folder}, encrypted; their key is in ${where}`;
+  const found = error ?? (kept === undefined ? 'none is kept yet: kuznia secret add NAME' : held);
+  return { name: 'secrets', ok: error === undefined, needed: false, found };
+}
+
+/** git has a line of its own above. */
+function ofProgram({ name, path, use, get }: ProgramState): Check[] {
+  if (name === 'git') return [];
+  const found = path ?? `not found (${use})`;
+  return [{ name, ok: path !== undefined, needed: false, found, fix: `Where you want it: ${get}` }];
+}
 
 function node(): Check {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -108,45 +155,42 @@ async function writable(home: string): Promise<Check> {
   });
 }
 
-/** The server itself is asked, in the way that a client would. */
-async function sandbox(): Promise<Check[]> {
+/** The servers themselves are asked, in the way that a client would. */
+async function connected(): Promise<{ checks: Check[]; servers: ServerState[] }> {
   let connections: Connections | undefined;
   try {
     connections = await openTools();
-    const open = connections;
-    const signal = AbortSignal.timeout(DEADLINE_MS);
-    return [
-      await attempt(
-        'registry',
-        true,
-        'The message says what to do; nothing in it is repaired silently.',
-        async () => {
-          const { health } = await import('../servers/sandbox/definition.ts');
-          const warnings = await health(processRuntime().home);
-          if (warnings.length > 0) throw new Error(warnings.join(' '));
-          const { tools, total } = listed.parse(value(await open.call('sandbox_list_tools', {}, { signal })));
-          return `forged tools: ${total}, live: ${tools.filter((tool) => tool.live !== undefined).length}`;
-        },
-      ),
-      await attempt(
-        'runner',
-        true,
-        'Code runs in a child process of Node; see the message, and `kuznia log`.',
-        async () => {
-          const started = performance.now();
-          const result = value(await open.call('sandbox_run_code', { code: '2 + 2' }, { signal }));
-          if (result['value'] !== 4) throw new Error(`2 + 2 gave ${JSON.stringify(result['value'])}`);
-          return `2 + 2 = 4 in ${duration(performance.now() - started)}`;
-        },
-      ),
-    ];
+    const servers = await serverStates(connections, DEADLINE_MS);
+    // One that a person turned off is not missed.
+    const checks = servers.some(({ name }) => name === 'sandbox') ? await sandbox(connections) : [];
+    return { checks, servers };
   } catch (error) {
-    return [
-      failure('sandbox', true, error, 'The message says which setting or file; then run doctor again.'),
-    ];
+    const fix = 'The message says which setting or file; then run doctor again.';
+    return { checks: [failure('sandbox', true, error, fix)], servers: [] };
   } finally {
     await connections?.close();
   }
+}
+
+async function sandbox(open: Connections): Promise<Check[]> {
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const registry = 'The message says what to do; nothing in it is repaired silently.';
+  const runner = 'Code runs in a child process of Node; see the message, and `kuznia log`.';
+  return [
+    await attempt('registry', true, registry, async () => {
+      const { health } = await import('../servers/sandbox/definition.ts');
+      const warnings = await health(processRuntime().home);
+      if (warnings.length > 0) throw new Error(warnings.join(' '));
+      const { tools, total } = listed.parse(value(await open.call('sandbox_list_tools', {}, { signal })));
+      return `forged tools: ${total}, live: ${tools.filter((tool) => tool.live !== undefined).length}`;
+    }),
+    await attempt('runner', true, runner, async () => {
+      const started = performance.now();
+      const result = value(await open.call('sandbox_run_code', { code: '2 + 2' }, { signal }));
+      if (result['value'] !== 4) throw new Error(`2 + 2 gave ${JSON.stringify(result['value'])}`);
+      return `2 + 2 = 4 in ${duration(performance.now() - started)}`;
+    }),
+  ];
 }
 
 const listed = z.object({
@@ -159,13 +203,14 @@ function value(result: CallResult): Record<string, unknown> {
   return result.value ?? {};
 }
 
-async function ollama(): Promise<Check[]> {
+async function ollama(): Promise<{ checks: Check[]; roles: RoleState[] }> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
-  const model = modelOf(processRuntime());
+  const runtime = processRuntime();
+  const model = modelOf(runtime);
   const reached = await model.reachable(signal);
   if (!reached.ok) {
     const fix = `Get it from https://ollama.com/download. ${MODEL_HINT}`;
-    return [{ name: 'ollama', ok: false, needed: false, found: reached.reason, fix }];
+    return { checks: [{ name: 'ollama', ok: false, needed: false, found: reached.reason, fix }], roles: [] };
   }
   const server: Check = { name: 'ollama', ok: true, needed: false, found: reached.version };
   const models = await attempt('models', false, MODEL_HINT, async () => {
@@ -174,7 +219,8 @@ async function ollama(): Promise<Check[]> {
     if (infos.length === 0) throw new Error('none is installed');
     return infos.map(described).join(', ');
   });
-  return [server, models];
+  const roles = models.ok ? await roleStates(model, runtime, signal).catch(() => []) : [];
+  return { checks: [server, models], roles };
 }
 
 async function attempt(

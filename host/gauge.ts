@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { ChatRequest } from '../kit/model.ts';
+import type { ChatMessage, ChatRequest, OfferedTool } from '../kit/model.ts';
 
 type Prompt = Pick<ChatRequest, 'messages' | 'tools'>;
 
@@ -15,9 +15,16 @@ const factors = z.record(z.string(), z.number().min(0.3).max(4));
 
 interface Known {
   /** Every message of the prompt, and how many tokens the model counted for all of it. */
-  parts: string[];
-  tools: string;
+  parts: Part[];
+  tools: number;
   counted: number;
+}
+
+/** A message, with what it counts roughly. */
+interface Part {
+  content: string;
+  calls: ChatMessage['tool_calls'];
+  tokens: number;
 }
 
 /**
@@ -47,30 +54,32 @@ export class Gauge {
     const factor = this.#factors.get(model) ?? 1;
     const parts = partsOf(prompt);
     const last = this.#last.get(model);
-    const shared = last && last.tools === toolsOf(prompt) ? common(last.parts, parts) : 0;
-    if (!last || shared === 0) return Math.ceil(rough(prompt) * factor);
-    const slope = this.#slopes.get(model) ?? factor;
-    const more = roughParts(parts.slice(shared)) - roughParts(last.parts.slice(shared));
+    const tools = toolTokens(prompt);
+    const shared = last && last.tools === tools ? common(last.parts, parts) : 0;
     const pictures = picturesOf(prompt) * PICTURE_TOKENS;
+    if (!last || shared === 0) return Math.ceil((sum(parts) + tools) * factor) + pictures;
+    const slope = this.#slopes.get(model) ?? factor;
+    const more = sum(parts.slice(shared)) - sum(last.parts.slice(shared));
     return Math.max(1, Math.ceil(last.counted + more * slope + pictures));
   }
 
   /** Learns from what the model counted for a prompt. */
   learn(model: string, prompt: Prompt, counted: number): void {
-    const guess = rough(prompt);
+    const parts = partsOf(prompt);
+    const tools = toolTokens(prompt);
+    const guess = sum(parts) + tools;
     if (guess < 20 || counted < 20 || picturesOf(prompt) > 0) return;
     const before = this.#factors.get(model);
     const now = weighed(before, counted / guess);
-    const parts = partsOf(prompt);
     const last = this.#last.get(model);
-    if (last && last.tools === toolsOf(prompt)) {
+    if (last && last.tools === tools) {
       const shared = common(last.parts, parts);
-      const more = roughParts(parts.slice(shared)) - roughParts(last.parts.slice(shared));
+      const more = sum(parts.slice(shared)) - sum(last.parts.slice(shared));
       if (shared > 0 && Math.abs(more) >= 30) {
         this.#slopes.set(model, weighed(this.#slopes.get(model), (counted - last.counted) / more));
       }
     }
-    this.#last.set(model, { parts, tools: toolsOf(prompt), counted });
+    this.#last.set(model, { parts, tools, counted });
     this.#factors.set(model, now);
     if (before === undefined || Math.abs(now - before) > 0.02) this.#keep();
   }
@@ -97,14 +106,34 @@ function readFactors(file: string): Record<string, number> {
   }
 }
 
-const toolsOf = ({ tools = [] }: Prompt) => JSON.stringify(tools);
 const picturesOf = ({ messages }: Prompt) =>
   messages.reduce((sum, { images }) => sum + (images?.length ?? 0), 0);
 
-function partsOf({ messages }: Prompt): string[] {
-  return messages.map(({ role, content, tool_calls: calls }) =>
-    calls ? `${role} ${content} ${JSON.stringify(calls)}` : `${role} ${content}`,
-  );
+const parts = new WeakMap<ChatMessage, Part>();
+
+/** A conversation is measured several times a round: each message is counted once, until it is changed. */
+function partsOf({ messages }: Prompt): Part[] {
+  return messages.map((message) => {
+    const { content, tool_calls: calls } = message;
+    const before = parts.get(message);
+    if (before && before.content === content && before.calls === calls) return before;
+    const text = calls ? `${content} ${JSON.stringify(calls)}` : content;
+    const part = { content, calls, tokens: roughText(text) + MESSAGE_TOKENS };
+    parts.set(message, part);
+    return part;
+  });
+}
+
+const counts = new WeakMap<OfferedTool, number>();
+
+/** What the tools count. A format counts nothing: it becomes a grammar, which the model does not read. */
+function toolTokens({ tools = [] }: Prompt): number {
+  if (tools.length === 0) return 0;
+  return tools.reduce((sum, tool) => {
+    const count = counts.get(tool) ?? roughText(JSON.stringify(tool));
+    counts.set(tool, count);
+    return sum + count;
+  }, 60);
 }
 
 function weighed(before: number | undefined, seen: number): number {
@@ -112,21 +141,16 @@ function weighed(before: number | undefined, seen: number): number {
   return before === undefined ? bounded : before + (bounded - before) * NEWEST;
 }
 
-const roughParts = (parts: string[]) =>
-  parts.reduce((sum, part) => sum + roughText(part) + MESSAGE_TOKENS, 0);
+const sum = (parts: Part[]) => parts.reduce((tokens, part) => tokens + part.tokens, 0);
 
-function common(a: string[], b: string[]): number {
+function common(a: Part[], b: Part[]): number {
   let at = 0;
-  while (at < a.length && at < b.length && a[at] === b[at]) at++;
+  while (at < a.length && at < b.length && same(a[at], b[at])) at++;
   return at;
 }
 
-function rough(prompt: Prompt): number {
-  const { tools = [] } = prompt;
-  // A format counts nothing: it becomes a grammar, which the model does not read.
-  const offered = tools.length > 0 ? roughText(JSON.stringify(tools)) + 60 : 0;
-  return roughParts(partsOf(prompt)) + offered + picturesOf(prompt) * PICTURE_TOKENS;
-}
+const same = (a: Part | undefined, b: Part | undefined) =>
+  a === b || (a?.content === b?.content && JSON.stringify(a?.calls) === JSON.stringify(b?.calls));
 
 /**
  * Words as byte pair encoders cut them: a short English word is one token, longer and accented ones more; digits go

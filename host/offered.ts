@@ -3,13 +3,16 @@ import type { JsonObject } from '../kit/tool.ts';
 import { flatten } from './flatten.ts';
 import type { HostTool } from './link-types.ts';
 
-const flat = new WeakMap<JsonObject, JsonObject>();
+const known = new WeakMap<HostTool, OfferedTool>();
 
-/** A tool as a model is told of it; the host waits for long ones by itself. */
-export function offered({ name, description, inputSchema }: HostTool): OfferedTool {
-  const parameters = flat.get(inputSchema) ?? flatten(withoutWaiting(inputSchema));
-  flat.set(inputSchema, parameters);
-  return { name, description, parameters };
+/** A tool as a model is told of it; the host waits for long ones by itself. The same tool is the same object. */
+export function offered(tool: HostTool): OfferedTool {
+  const before = known.get(tool);
+  if (before) return before;
+  const { name, description, inputSchema } = tool;
+  const told = { name, description, parameters: flatten(withoutWaiting(inputSchema)) };
+  known.set(tool, told);
+  return told;
 }
 
 function withoutWaiting(schema: JsonObject): JsonObject {

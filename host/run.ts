@@ -1,20 +1,25 @@
 import { text as readAll } from 'node:stream/consumers';
 import { asCommand, type Approval } from './approval.ts';
 import type { CallRecord } from './calls.ts';
+import { turnScope } from './chat/scope.ts';
+import type { Image } from './connections.ts';
 import { decider } from './deciding.ts';
 import { TurnDisplay } from './display.ts';
+import { readImage } from './images.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
 import { turn, type TurnEnd } from './loop.ts';
 import { Prompt } from './prompt.ts';
 import { openSession, type Session } from './session.ts';
+import { newTurn } from './sessions.ts';
 import { clean } from './text.ts';
 
 const help = `
 kuznia run: one task, without a conversation.
 
-Usage: kuznia run "TASK" [--model NAME] [--allow TOOL]... [--json]
+Usage: kuznia run "TASK" [--model NAME] [--image FILE]... [--allow TOOL]... [--json]
 
   --model NAME  the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
+  --image FILE  an image (PNG, JPEG, WebP, GIF) that the task is about; repeatable
   --allow TOOL  allow a call that would have to be asked about; repeatable
   --json        one JSON object: answer, reason, calls, model, rounds, ms
 A task of "-" is read from standard input. The answer goes to standard output, the calls to standard error.
@@ -27,6 +32,7 @@ export const command: Command = {
   async run(argv, io) {
     const { values, positionals } = parse(argv, {
       model: { type: 'string' },
+      image: { type: 'string', multiple: true, default: [] },
       allow: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
     });
@@ -35,11 +41,12 @@ export const command: Command = {
     if (task.trim() === '') {
       throw new UsageError('kuznia run needs a task in quotes: kuznia run "What day was 1 January 2000?"');
     }
+    const images = await Promise.all(values.image.map((path) => readImage(path)));
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
     const session = await openSession({ model: values.model, signal: stop.signal });
     try {
-      return await one(task, { session, io, stop, allowed: values.allow, json: values.json });
+      return await one(task, { images, session, io, stop, allowed: values.allow, json: values.json });
     } finally {
       await session.close();
     }
@@ -47,6 +54,7 @@ export const command: Command = {
 };
 
 interface Task {
+  images: Image[];
   session: Session;
   io: Io;
   stop: AbortController;
@@ -54,7 +62,7 @@ interface Task {
   json: boolean;
 }
 
-async function one(task: string, { session, io, stop, allowed, json }: Task): Promise<number> {
+async function one(task: string, { images, session, io, stop, allowed, json }: Task): Promise<number> {
   const { signal } = stop;
   const started = performance.now();
   const talks = io.interactive && !json;
@@ -83,8 +91,17 @@ async function one(task: string, { session, io, stop, allowed, json }: Task): Pr
       };
   let end: TurnEnd | undefined;
   try {
-    const messages = [{ role: 'user' as const, content: task }];
-    for await (const event of turn({ model, info, connections, messages, allowed, approve, signal })) {
+    const scope = await turnScope(
+      session,
+      () => info,
+      () => task,
+    );
+    const seen = images.length > 0 ? await scope.see(images, signal) : {};
+    if (seen.notice) display.show({ type: 'notice', text: seen.notice });
+    const content = [task, seen.text].filter(Boolean).join('\n\n');
+    const question = { role: 'user' as const, content, ...(seen.images && { images: seen.images }) };
+    const options = { ...scope, model, info, connections, messages: [question], allowed, approve, signal };
+    for await (const event of turn({ ...options, turn: newTurn(info.name).id })) {
       display.show(event);
       if (event.type === 'end') end = event;
     }

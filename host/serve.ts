@@ -1,5 +1,6 @@
 import { kuzniaHome } from '../kit/config.ts';
 import { mountable, serveProcess, type Mountable } from '../kit/serve.ts';
+import type { BoundOptions } from './gateway/bounds.ts';
 import { Tokens } from './gateway/tokens.ts';
 import { parse, UsageError, type Command } from './io.ts';
 import { servers } from './servers.ts';
@@ -10,7 +11,7 @@ kuznia serve: serve the tools over MCP, to an editor or another agent. Without a
 those of \`mcpServers\` in kuznia.json and the model itself behind one endpoint, with the policy of \`approve\`.
 
 Usage: kuznia serve [SERVER]... [--http [HOST:]PORT] [--sse] [--allow-host NAME]... [--public-url URL]
-                    [--search [--pin TOOL]...]
+                    [--search [--pin TOOL]...] [--rate CALLS] [--at-once CALLS]
 
   SERVER             ${Object.keys(servers).join(', ')}: only these, without the gateway
   --http HOST:PORT   over HTTP at /mcp instead of standard input and output; the host is 127.0.0.1 when left out
@@ -19,6 +20,8 @@ Usage: kuznia serve [SERVER]... [--http [HOST:]PORT] [--sse] [--allow-host NAME]
   --public-url URL   with --http: the address that clients use, where a proxy stands in front
   --search           list find_tools and call_tool instead of all tools, for clients with small windows
   --pin TOOL         with --search: list this tool too; repeatable
+  --rate CALLS       of one client, in a minute; a quarter of it at once (120)
+  --at-once CALLS    of one client that may run side by side (8)
 KUZNIA_TOKEN is a bearer token that may do everything; \`kuznia token\` gives each client its own. Any address but
 loopback needs one of them.
 
@@ -35,15 +38,23 @@ export const command: Command = {
       'public-url': { type: 'string' },
       search: { type: 'boolean', default: false },
       pin: { type: 'string', multiple: true, default: [] },
+      rate: { type: 'string' },
+      'at-once': { type: 'string' },
     });
+    const bounds = {
+      ...(values.rate !== undefined && paced(count('rate', values.rate))),
+      ...(values['at-once'] !== undefined && { concurrent: count('at-once', values['at-once']) }),
+    };
     if (values.pin.length > 0 && !values.search) throw new UsageError('--pin goes with --search.');
-    if (values.search && names.length > 0) {
-      throw new UsageError('--search is for the gateway: leave the names of servers out.');
+    const ofGateway = (['search', 'rate', 'at-once'] as const).find((flag) => values[flag]);
+    if (ofGateway && names.length > 0) {
+      throw new UsageError(`--${ofGateway} is for the gateway: leave the names of servers out.`);
     }
     const tokens = new Tokens(kuzniaHome(io.env));
     tokens.list(); // a broken file is told now
     const search = values.search ? { pinned: values.pin } : undefined;
-    const mountables = names.length > 0 ? await Promise.all(names.map(own)) : [theGateway(tokens, search)];
+    const mountables =
+      names.length > 0 ? await Promise.all(names.map(own)) : [theGateway(tokens, bounds, search)];
     await serveProcess(mountables, {
       http: values.http,
       sse: values.sse,
@@ -55,6 +66,14 @@ export const command: Command = {
   },
 };
 
+function count(flag: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new UsageError(`--${flag} ${text.slice(0, 40)}: expected a whole number above 0, for example 120.`);
+}
+
+const paced = (rate: number) => ({ rate, burst: Math.ceil(rate / 4) });
+
 function own(name: string): Promise<Mountable> {
   const load = Object.hasOwn(servers, name) ? servers[name] : undefined;
   if (load) return load();
@@ -64,7 +83,11 @@ function own(name: string): Promise<Mountable> {
   throw new UsageError(`There is no server \`${name.slice(0, 40)}\`. ${hint}`);
 }
 
-function theGateway(tokens: Tokens, search: { pinned: string[] } | undefined): Mountable {
+function theGateway(
+  tokens: Tokens,
+  bounds: Partial<BoundOptions>,
+  search: { pinned: string[] } | undefined,
+): Mountable {
   return {
     name: 'gateway',
     examples: new Map(),
@@ -89,6 +112,7 @@ function theGateway(tokens: Tokens, search: { pinned: string[] } | undefined): M
         deciding: deciding(runtime.home, settings.approve),
         allows: tokens.allows,
         runtime,
+        bounds,
         search,
       });
     },

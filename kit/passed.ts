@@ -6,7 +6,6 @@ import {
   type GetPromptRequest,
   type GetPromptResult,
   type ListPromptsResult,
-  type ListResourcesResult,
   type ReadResourceRequest,
   type ReadResourceResult,
   type ServerContext,
@@ -62,13 +61,19 @@ interface Described {
   name: string;
   title?: string;
   description?: string;
+  mimeType?: string;
 }
+
+const described = ({ name, title, description, mimeType }: Described) => ({
+  name,
+  title,
+  description,
+  mimeType,
+});
 
 /** Resources and prompts of other servers: asked for each time, since servers come and go. */
 export interface PassedOn {
-  resources: (
-    signal: AbortSignal,
-  ) => Promise<(Described & { uri: string; mimeType?: string; template: boolean })[]>;
+  resources: (signal: AbortSignal) => Promise<(Described & { uri: string; template: boolean })[]>;
   /** Undefined where no server has it. */
   read: (uri: string, signal: AbortSignal) => Promise<{ text: string; mimeType?: string } | undefined>;
   complete: (
@@ -91,18 +96,13 @@ export function passedHandlers(passed: PassedOn) {
   return {
     listResources: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
       const all = await explained(() => passed.resources(signal));
-      const resources = all.filter((one) => !one.template).map(({ template: _, ...one }) => one);
-      return { resources } satisfies ListResourcesResult;
+      const fixed = all.filter((one) => !one.template);
+      return { resources: fixed.map((one) => ({ uri: one.uri, ...described(one) })) };
     },
     listTemplates: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
       const all = await explained(() => passed.resources(signal));
       const templates = all.filter((one) => one.template);
-      return {
-        resourceTemplates: templates.map(({ template: _, uri: uriTemplate, ...one }) => ({
-          uriTemplate,
-          ...one,
-        })),
-      };
+      return { resourceTemplates: templates.map((one) => ({ uriTemplate: one.uri, ...described(one) })) };
     },
     readResource: async (
       { params: { uri } }: ReadResourceRequest,

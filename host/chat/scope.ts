@@ -1,5 +1,6 @@
 import type { ModelInfo } from '../../kit/model.ts';
 import { Approvals } from '../approvals.ts';
+import type { Image } from '../connections.ts';
 import { describeImages } from '../images.ts';
 import type { TurnOptions } from '../loop.ts';
 import { Outside } from '../outside.ts';
@@ -20,11 +21,11 @@ export async function turnScope(
     kept: await new Approvals(runtime.home).kept(),
     mostTools: settings.budget.tools,
     maxRounds: settings.budget.rounds,
-    describe: async (images, signal) => {
-      const options = { model, info: info(), settings: settings.models, question: question(), signal };
-      const { text = '' } = await describeImages(images, options);
-      outside.add(text);
-      return text;
+    see: async (images: Image[], signal: AbortSignal, asked = question()) => {
+      const options = { model, info: info(), settings: settings.models, question: asked, signal };
+      const seen = await describeImages(images, options);
+      if (seen.text) outside.add(seen.text);
+      return seen;
     },
   } satisfies Partial<TurnOptions>;
 }

@@ -41,12 +41,13 @@ interface Asked {
 }
 
 /** One whole answer; how far it is is told as it grows. */
-async function ask(asked: Asked, { model, pick }: Models, { signal, progress }: ToolContext) {
+async function ask(asked: Asked, { model, pick }: Models, ctx: ToolContext) {
+  const { signal } = ctx;
   return told(async () => {
     const name = await pick(asked.role, asked.model, signal);
     let chars = 0;
     let toldAt = performance.now();
-    progress(0, undefined, `${name} is asked`);
+    ctx.progress(0, undefined, `${name} is asked`);
     const watched: Model = {
       ...model,
       async *chat(request, signal) {
@@ -54,7 +55,7 @@ async function ask(asked: Asked, { model, pick }: Models, { signal, progress }: 
           if (event.type === 'text' || event.type === 'thinking') chars += event.text.length;
           if (performance.now() - toldAt > 1_000) {
             toldAt = performance.now();
-            progress(chars, undefined, `${name} wrote ${chars} characters`);
+            ctx.progress(chars, undefined, `${name} wrote ${chars} characters`);
           }
           yield event;
         }
@@ -103,7 +104,7 @@ export const models: ServerDefinition<object, Models> = {
         const found = pickRole(role, { ...known.survey, settings });
         if (found) return found.name;
         known = undefined;
-        const which = { vision: 'sees images', embed: 'embeds' }[String(role)] ?? 'can write';
+        const which = role === 'vision' ? 'sees images' : 'can write';
         throw new ToolError(
           `No installed model ${which}. A person can get one, for example: ollama pull ${role === 'vision' ? 'qwen2.5vl:7b' : 'qwen3:4b'}.`,
         );

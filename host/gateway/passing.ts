@@ -16,7 +16,9 @@ export function passing(connections: Connections): PassedOn {
       const seen = new Set<string>();
       return all
         .filter(({ uri }) => !seen.has(uri) && seen.add(uri))
-        .map(({ server: _, ...resource }) => resource);
+        .map(({ uri, name, title, description, mimeType, template }) => {
+          return { uri, name, title, description, mimeType, template };
+        });
     },
     async read(uri, signal) {
       const owner = ownerOf(uri, await connections.resources(signal));

@@ -97,7 +97,11 @@ export async function checkServers(runtime: Runtime, signal: AbortSignal): Promi
     await connections.tools(signal);
     return connections.states().map(({ name, state, reason, tools }) => {
       const ok = state === 'ready';
-      return { name: `server ${name}`, ok, found: ok ? `ready, ${tools} tools` : `${state}: ${reason ?? ''}` };
+      return {
+        name: `server ${name}`,
+        ok,
+        found: ok ? `ready, ${tools} tools` : `${state}: ${reason ?? ''}`,
+      };
     });
   } finally {
     await connections.close();

@@ -23,7 +23,12 @@ export function compose(before: Record<string, unknown>, choices: Choices): Reco
   if (gitlab) {
     const servers = part(before, 'servers');
     const { url, token, readOnly } = gitlab;
-    const own = { ...part(servers, 'gitlab'), url, ...(token !== undefined && { token }), read_only: readOnly };
+    const own = {
+      ...part(servers, 'gitlab'),
+      url,
+      ...(token !== undefined && { token }),
+      read_only: readOnly,
+    };
     after['servers'] = { ...servers, gitlab: own };
   }
   return after;
@@ -32,7 +37,10 @@ export function compose(before: Record<string, unknown>, choices: Choices): Reco
 /** A server that stays on keeps how it was told to run. */
 function switches(before: Record<string, unknown>, { servers }: Choices): Record<string, unknown> {
   const was = part(before, 'mcpServers');
-  const pairs = Object.entries(servers).map(([name, on]) => [name, on && isObject(was[name]) ? was[name] : on]);
+  const pairs = Object.entries(servers).map(([name, on]) => [
+    name,
+    on && isObject(was[name]) ? was[name] : on,
+  ]);
   return Object.fromEntries(pairs);
 }
 

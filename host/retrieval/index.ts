@@ -86,6 +86,7 @@ export class ToolIndex {
    */
   async rank(task: string, signal: AbortSignal): Promise<Ranked[]> {
     const english = await this.#english(task, signal);
+    signal.throwIfAborted();
     const meanings = (await this.#meaning?.search(english ?? task, signal)) ?? new Map<string, number>();
     signal.throwIfAborted();
     const words = this.#lexical.search(english ? `${task}\n${english}` : task);

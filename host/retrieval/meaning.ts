@@ -1,5 +1,5 @@
 import { prefixes } from './prefixes.ts';
-import { cosine, Vectors, type Embedder } from './vectors.ts';
+import { cosine, unlessAborted, Vectors, type Embedder } from './vectors.ts';
 
 /** A model that failed is asked again after this. */
 const PAUSE_MS = 60_000;
@@ -53,17 +53,25 @@ export class MeaningIndex {
   async search(task: string, signal: AbortSignal): Promise<Map<string, number>> {
     const scores = new Map<string, number>();
     if (performance.now() < this.#askAgainAt) return scores;
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#patienceMs)]);
+    // A timer of its own: those of AbortSignal.timeout do not keep a process waiting.
+    const patience = new AbortController();
+    const stop = () => patience.abort();
+    const timer = setTimeout(stop, this.#patienceMs);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
     try {
-      if (!(await this.#learnt(patience))) return scores;
-      const vector = await this.#vectors.once(this.#prefix.asked + task, patience);
+      if (!(await this.#learnt(patience.signal))) return scores;
+      const vector = await this.#vectors.once(this.#prefix.asked + task, patience.signal);
       for (const [id, texts] of this.#texts) {
         const told = texts.flatMap((text) => this.#vectors.of(text) ?? []);
         if (told.length > 0) scores.set(id, Math.max(...told.map((one) => cosine(vector, one))));
       }
     } catch (error) {
       signal.throwIfAborted();
-      this.#fail(patience.aborted ? `no answer within ${this.#patienceMs} ms` : error);
+      this.#fail(patience.signal.aborted ? `no answer within ${this.#patienceMs} ms` : error);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
     }
     return scores;
   }
@@ -73,27 +81,33 @@ export class MeaningIndex {
     await this.#learning;
   }
 
-  /** Goes on embedding after the one who waits for it has lost patience: a later ranking has it. */
+  /** Goes on embedding after the one who waits for it has lost patience; those who come meanwhile do not wait. */
   async #learnt(patience: AbortSignal): Promise<boolean> {
-    if (this.#unlearnt && !this.#learning) {
-      this.#learning = this.learn(this.#closing.signal)
-        .catch((error: unknown) => this.#fail(error))
-        .finally(() => (this.#learning = undefined));
+    if (this.#learning) return false;
+    if (!this.#unlearnt) return true;
+    const learning = this.learn(this.#closing.signal)
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => (this.#learning = undefined));
+    this.#learning = learning;
+    try {
+      await unlessAborted(learning, patience);
+    } catch {
+      this.#tell(`until the embedding model ${this.#embedder.model} has read them`);
+      return false;
     }
-    const impatient = new Promise<void>((resolve) => {
-      if (patience.aborted) resolve();
-      patience.addEventListener('abort', () => resolve(), { once: true });
-    });
-    await Promise.race([this.#learning, impatient]);
-    return !this.#unlearnt && !this.#learning;
+    return !this.#unlearnt;
   }
 
   #fail(error: unknown): void {
     if (this.#closing.signal.aborted) return;
     this.#askAgainAt = performance.now() + PAUSE_MS;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#tell(`since the embedding model ${this.#embedder.model} failed: ${reason.slice(0, 200)}`);
+  }
+
+  #tell(why: string): void {
     if (this.#told) return;
     this.#told = true;
-    const reason = error instanceof Error ? error.message : String(error);
-    this.notice = `Tools are found by words alone: the embedding model ${this.#embedder.model} failed (${reason.slice(0, 200)}).`;
+    this.notice = `Tools are found by words alone ${why}.`;
   }
 }

@@ -45,7 +45,7 @@ export function restater(model: Model, modelName: string) {
 
 /** Words that nearly every English sentence has one of, and few others have. */
 const ENGLISH = new Set(
-  'the a an is are was what which who how why where when of for to in on with my me it this that do does did and show make find get from'.split(
+  'the a an is are was what which who how why where when of for to in on with my me it this that do does did and show make find get from open go list delete remove tell search write add can please'.split(
     ' ',
   ),
 );

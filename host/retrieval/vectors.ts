@@ -71,7 +71,7 @@ export class Vectors {
   }
 
   async #embed(texts: string[], signal: AbortSignal): Promise<Float32Array[]> {
-    const made = await this.#embedder.embed(texts, signal);
+    const made = await unlessAborted(this.#embedder.embed(texts, signal), signal);
     if (made.length !== texts.length) throw new Error(`${made.length} vectors for ${texts.length} texts`);
     return made.map(unit);
   }
@@ -113,6 +113,21 @@ export class Vectors {
     } catch {
       await rm(fresh, { force: true }).catch(() => undefined);
     }
+  }
+}
+
+/** Ends with the signal, also where what is waited for does not. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 

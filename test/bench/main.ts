@@ -10,7 +10,9 @@ import type { Figure, Scope } from './figure.ts';
 import { install } from './install.ts';
 import { isolation } from './isolation.ts';
 import { kills } from './kills.ts';
+import { loop } from './loop.ts';
 import { publishing } from './publish.ts';
+import { ready } from './ready.ts';
 import { startup } from './startup.ts';
 import { table } from './table.ts';
 import { thousand } from './thousand.ts';
@@ -23,6 +25,8 @@ const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   publish: publishing,
   startup,
   tokens,
+  loop,
+  ready,
   isolation,
   version,
   thousand,

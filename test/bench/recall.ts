@@ -1,12 +1,13 @@
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import MiniSearch from 'minisearch';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { flatten } from '../../host/flatten.ts';
 import type { HostTool } from '../../host/link-types.ts';
 import { pick, ToolIndex, type Embedder, type Ranked } from '../../host/retrieval/index.ts';
-import { offered } from '../../host/shown.ts';
 import { english, polish, type Request } from '../fixtures/recall/requests.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';
-import { miniLm, multilingualE5 } from './recall-embedders.ts';
+import { cache, miniLm, multilingualE5 } from './recall-embedders.ts';
 import { peerTools } from './recall-servers.ts';
 
 const SHOWN = 8;
@@ -15,9 +16,10 @@ const patient = new AbortController().signal;
 /** What share of requests has none of its tools among the eight that a model is shown, of all tools of public servers. */
 export async function recall(scope: Scope): Promise<Figure[]> {
   const tools = await peerTools();
-  const home = await scope.folder('recall');
+  // Vectors are kept between runs: they take minutes on a slow CPU.
+  const home = join(cache, 'recall');
   const written = await examples();
-  const first = await miniLm(home);
+  const first = await miniLm(await scope.folder('recall'));
   const second = await multilingualE5();
   try {
     const open = async (embedder?: Embedder, own = (_: HostTool): string[] => []) => {
@@ -102,6 +104,10 @@ export async function recall(scope: Scope): Promise<Figure[]> {
     await Promise.all([first?.close(), second.close()]);
   }
 }
+
+const offered = ({ name, description, inputSchema }: HostTool) => {
+  return { name, description, parameters: flatten(inputSchema) };
+};
 
 const id = ({ server, name }: HostTool) => `${server}/${name}`;
 

@@ -16,11 +16,27 @@ export const user = (world: World, one: User) => ({
 
 const milestone = (world: World, project: Project, one: { id: number; title: string } | null) =>
   one && {
-    id: one.id, iid: one.id, project_id: project.id, title: one.title, description: '', state: 'active', created_at: '2026-01-01T00:00:00.000Z',
-    updated_at: '2026-01-01T00:00:00.000Z', due_date: null, start_date: null, expired: false, web_url: `${world.url}/${project.path}/-/milestones/${one.id}`,
+    id: one.id,
+    iid: one.id,
+    project_id: project.id,
+    title: one.title,
+    description: '',
+    state: 'active',
+    created_at: '2026-01-01T00:00:00.000Z',
+    updated_at: '2026-01-01T00:00:00.000Z',
+    due_date: null,
+    start_date: null,
+    expired: false,
+    web_url: `${world.url}/${project.path}/-/milestones/${one.id}`,
   };
 
-const common = (world: World, project: Project, one: Issue | MergeRequest, section: string, mark: string) => ({
+const common = (
+  world: World,
+  project: Project,
+  one: Issue | MergeRequest,
+  section: string,
+  mark: string,
+) => ({
   id: one.id,
   iid: one.iid,
   project_id: project.id,
@@ -41,9 +57,18 @@ const common = (world: World, project: Project, one: Issue | MergeRequest, secti
   downvotes: 0,
   discussion_locked: null,
   web_url: `${world.url}/${project.path}/-/${section}/${one.iid}`,
-  time_stats: { time_estimate: 0, total_time_spent: 0, human_time_estimate: one.estimate, human_total_time_spent: one.spent },
+  time_stats: {
+    time_estimate: 0,
+    total_time_spent: 0,
+    human_time_estimate: one.estimate,
+    human_total_time_spent: one.spent,
+  },
   task_completion_status: { count: 0, completed_count: 0 },
-  references: { short: `${mark}${one.iid}`, relative: `${mark}${one.iid}`, full: `${project.path}${mark}${one.iid}` },
+  references: {
+    short: `${mark}${one.iid}`,
+    relative: `${mark}${one.iid}`,
+    full: `${project.path}${mark}${one.iid}`,
+  },
 });
 
 export const issue = (world: World, project: Project, one: Issue) => ({
@@ -79,7 +104,10 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
   const head = (await project.repo.resolve(one.source)) ?? one.mergeCommit;
   const target = await project.repo.resolve(one.target);
   const base = head && target ? (await project.repo.git(['merge-base', head, target])).trim() : null;
-  const behind = head && target ? Number((await project.repo.git(['rev-list', '--count', `${head}..${target}`])).trim()) : 0;
+  const behind =
+    head && target
+      ? Number((await project.repo.git(['rev-list', '--count', `${head}..${target}`])).trim())
+      : 0;
   const draft = /^draft:/i.test(one.title);
   const open = one.discussions.some((each) => each.notes.some((note) => note.resolvable && !note.resolved));
   const files = base && head ? await project.repo.diffs(base, head) : [];
@@ -98,7 +126,14 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
     work_in_progress: draft,
     merge_when_pipeline_succeeds: one.autoMerge,
     merge_status: 'can_be_merged',
-    detailed_merge_status: one.state !== 'opened' ? 'not_open' : draft ? 'draft_status' : open ? 'discussions_not_resolved' : 'mergeable',
+    detailed_merge_status:
+      one.state !== 'opened'
+        ? 'not_open'
+        : draft
+          ? 'draft_status'
+          : open
+            ? 'discussions_not_resolved'
+            : 'mergeable',
     merge_after: null,
     sha: head,
     merge_commit_sha: one.mergeCommit,
@@ -128,31 +163,83 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
 }
 
 export const shortPipeline = (world: World, one: Pipeline) => ({
-  id: one.id, iid: one.id, project_id: one.project.id, sha: one.sha, ref: one.ref, status: one.status, source: one.source, name: null,
-  created_at: '2026-01-03T00:00:00.000Z', updated_at: '2026-01-03T00:01:00.000Z', web_url: `${world.url}/${one.project.path}/-/pipelines/${one.id}`,
+  id: one.id,
+  iid: one.id,
+  project_id: one.project.id,
+  sha: one.sha,
+  ref: one.ref,
+  status: one.status,
+  source: one.source,
+  name: null,
+  created_at: '2026-01-03T00:00:00.000Z',
+  updated_at: '2026-01-03T00:01:00.000Z',
+  web_url: `${world.url}/${one.project.path}/-/pipelines/${one.id}`,
 });
 
 export const pipeline = (world: World, one: Pipeline) => ({
   ...shortPipeline(world, one),
-  before_sha: '0'.repeat(40), tag: false, yaml_errors: one.yaml_errors, user: world.users[0] && user(world, world.users[0]), started_at: null,
-  finished_at: null, committed_at: null, duration: 61, queued_duration: 3, coverage: null, detailed_status: { icon: 'status', text: one.status, label: one.status },
+  before_sha: '0'.repeat(40),
+  tag: false,
+  yaml_errors: one.yaml_errors,
+  user: world.users[0] && user(world, world.users[0]),
+  started_at: null,
+  finished_at: null,
+  committed_at: null,
+  duration: 61,
+  queued_duration: 3,
+  coverage: null,
+  detailed_status: { icon: 'status', text: one.status, label: one.status },
 });
 
 export const job = (world: World, of: Pipeline, one: Job) => ({
-  id: one.id, status: one.status, stage: one.stage, name: one.name, ref: of.ref, tag: false, coverage: null, allow_failure: one.allow_failure,
-  created_at: '2026-01-03T00:00:00.000Z', started_at: '2026-01-03T00:00:01.000Z', finished_at: null, erased_at: null, duration: 12.3,
-  queued_duration: 0.5, user: world.users[0] && user(world, world.users[0]), commit: null, pipeline: shortPipeline(world, of),
+  id: one.id,
+  status: one.status,
+  stage: one.stage,
+  name: one.name,
+  ref: of.ref,
+  tag: false,
+  coverage: null,
+  allow_failure: one.allow_failure,
+  created_at: '2026-01-03T00:00:00.000Z',
+  started_at: '2026-01-03T00:00:01.000Z',
+  finished_at: null,
+  erased_at: null,
+  duration: 12.3,
+  queued_duration: 0.5,
+  user: world.users[0] && user(world, world.users[0]),
+  commit: null,
+  pipeline: shortPipeline(world, of),
   ...(one.failure_reason && { failure_reason: one.failure_reason }),
-  web_url: `${world.url}/${of.project.path}/-/jobs/${one.id}`, project: { ci_job_token_scope_enabled: false },
+  web_url: `${world.url}/${of.project.path}/-/jobs/${one.id}`,
+  project: { ci_job_token_scope_enabled: false },
   ...(one.artifacts.size > 0 && { artifacts_file: { filename: 'artifacts.zip', size: 1000 } }),
-  artifacts: [], runner: null, artifacts_expire_at: null, archived: false, tag_list: [],
+  artifacts: [],
+  runner: null,
+  artifacts_expire_at: null,
+  archived: false,
+  tag_list: [],
   ...(one.downstream && { downstream_pipeline: shortPipeline(world, one.downstream) }),
 });
 
 export const note = (world: World, one: Note) => ({
-  id: one.id, type: one.position ? 'DiffNote' : null, body: one.body, author: user(world, one.author), created_at: one.at, updated_at: one.at,
-  system: one.system, noteable_id: 1, noteable_type: 'Issue', resolvable: one.resolvable, ...(one.resolvable && { resolved: one.resolved }),
-  ...(one.position && { position: one.position }), confidential: false, internal: false, imported: false, imported_from: 'none', noteable_iid: 1, commands_changes: {},
+  id: one.id,
+  type: one.position ? 'DiffNote' : null,
+  body: one.body,
+  author: user(world, one.author),
+  created_at: one.at,
+  updated_at: one.at,
+  system: one.system,
+  noteable_id: 1,
+  noteable_type: 'Issue',
+  resolvable: one.resolvable,
+  ...(one.resolvable && { resolved: one.resolved }),
+  ...(one.position && { position: one.position }),
+  confidential: false,
+  internal: false,
+  imported: false,
+  imported_from: 'none',
+  noteable_iid: 1,
+  commands_changes: {},
 });
 
 export const discussion = (world: World, one: Discussion) => ({
@@ -162,11 +249,41 @@ export const discussion = (world: World, one: Discussion) => ({
 });
 
 export const project = (world: World, one: Project, empty: boolean) => ({
-  id: one.id, description: one.description, name: one.name, name_with_namespace: one.path.replaceAll('/', ' / '), path: one.name,
-  path_with_namespace: one.path, created_at: '2026-01-01T00:00:00.000Z', default_branch: empty ? null : 'main', tag_list: [], topics: [],
-  ssh_url_to_repo: `git@gitlab.example:${one.path}.git`, http_url_to_repo: `${world.url}/${one.path}.git`, web_url: `${world.url}/${one.path}`,
-  readme_url: null, forks_count: 0, avatar_url: null, star_count: 0, last_activity_at: '2026-01-01T00:00:00.000Z', visibility: one.visibility,
-  archived: false, empty_repo: empty, open_issues_count: one.issues.filter((each) => each.state === 'opened').length, merge_method: 'merge',
-  namespace: { id: 1, name: one.path.split('/')[0], path: one.path.split('/')[0], kind: 'group', full_path: one.path.split('/').slice(0, -1).join('/'), parent_id: null, avatar_url: null, web_url: world.url },
-  ...(one.forkedFrom && { forked_from_project: { id: one.forkedFrom.id } }), permissions: { project_access: null, group_access: null }, ci_default_git_depth: 20, shared_runners_enabled: true,
+  id: one.id,
+  description: one.description,
+  name: one.name,
+  name_with_namespace: one.path.replaceAll('/', ' / '),
+  path: one.name,
+  path_with_namespace: one.path,
+  created_at: '2026-01-01T00:00:00.000Z',
+  default_branch: empty ? null : 'main',
+  tag_list: [],
+  topics: [],
+  ssh_url_to_repo: `git@gitlab.example:${one.path}.git`,
+  http_url_to_repo: `${world.url}/${one.path}.git`,
+  web_url: `${world.url}/${one.path}`,
+  readme_url: null,
+  forks_count: 0,
+  avatar_url: null,
+  star_count: 0,
+  last_activity_at: '2026-01-01T00:00:00.000Z',
+  visibility: one.visibility,
+  archived: false,
+  empty_repo: empty,
+  open_issues_count: one.issues.filter((each) => each.state === 'opened').length,
+  merge_method: 'merge',
+  namespace: {
+    id: 1,
+    name: one.path.split('/')[0],
+    path: one.path.split('/')[0],
+    kind: 'group',
+    full_path: one.path.split('/').slice(0, -1).join('/'),
+    parent_id: null,
+    avatar_url: null,
+    web_url: world.url,
+  },
+  ...(one.forkedFrom && { forked_from_project: { id: one.forkedFrom.id } }),
+  permissions: { project_access: null, group_access: null },
+  ci_default_git_depth: 20,
+  shared_runners_enabled: true,
 });

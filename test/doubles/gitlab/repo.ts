@@ -26,17 +26,25 @@ export class Repo {
     return repo;
   }
 
-  async git(args: string[], options: { input?: string | Buffer; env?: Record<string, string> } = {}): Promise<string> {
+  async git(
+    args: string[],
+    options: { input?: string | Buffer; env?: Record<string, string> } = {},
+  ): Promise<string> {
     return (await this.bytes(args, options)).toString('utf8');
   }
 
-  bytes(args: string[], options: { input?: string | Buffer; env?: Record<string, string> } = {}): Promise<Buffer> {
+  bytes(
+    args: string[],
+    options: { input?: string | Buffer; env?: Record<string, string> } = {},
+  ): Promise<Buffer> {
     return run(['--git-dir', this.folder, ...args], options);
   }
 
   async resolve(ref: string): Promise<string | undefined> {
     try {
-      return (await this.git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`])).trim();
+      return (
+        await this.git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`])
+      ).trim();
     } catch {
       return undefined;
     }
@@ -59,7 +67,13 @@ export class Repo {
     branch: string,
     start: string | undefined,
     message: string,
-    actions: { action: string; file_path: string; previous_path?: string; content?: Buffer; last_commit_id?: string }[],
+    actions: {
+      action: string;
+      file_path: string;
+      previous_path?: string;
+      content?: Buffer;
+      last_commit_id?: string;
+    }[],
     author = { name: 'Root', email: 'root@example.com' },
   ): Promise<string> {
     const parent = await this.resolve(start ?? branch);
@@ -78,14 +92,22 @@ export class Repo {
         const before = parent ? await this.blob(parent, one.previous_path ?? path) : undefined;
         const there = (await this.git(['ls-files', '--', `:(literal)${path}`], { env })) !== '';
         if (one.action === 'create' && there) throw new GitFault('A file with this name already exists');
-        if (['update', 'delete', 'move'].includes(one.action) && !before) throw new GitFault("A file with this name doesn't exist");
+        if (['update', 'delete', 'move'].includes(one.action) && !before)
+          throw new GitFault("A file with this name doesn't exist");
         if (one.last_commit_id && parent && (await this.lastCommit(parent, path)) !== one.last_commit_id) {
-          throw new GitFault('You are attempting to update a file that has changed since you started editing it.');
+          throw new GitFault(
+            'You are attempting to update a file that has changed since you started editing it.',
+          );
         }
         if (one.action === 'delete') await this.git(['update-index', '--force-remove', '--', path], { env });
-        if (one.action === 'move') await this.git(['update-index', '--force-remove', '--', one.previous_path ?? ''], { env });
+        if (one.action === 'move')
+          await this.git(['update-index', '--force-remove', '--', one.previous_path ?? ''], { env });
         if (one.action !== 'delete') {
-          const sha = (await this.git(['hash-object', '-w', '--stdin'], { input: one.content ?? before ?? Buffer.alloc(0) })).trim();
+          const sha = (
+            await this.git(['hash-object', '-w', '--stdin'], {
+              input: one.content ?? before ?? Buffer.alloc(0),
+            })
+          ).trim();
           await this.git(['update-index', '--add', '--cacheinfo', `100644,${sha},${path}`], { env });
         }
       }
@@ -100,7 +122,19 @@ export class Repo {
   }
 
   /** Changed files of a diff, each with its unified diff as GitLab's API gives it: hunks only. */
-  async diffs(from: string, to: string): Promise<{ old_path: string; new_path: string; new_file: boolean; deleted_file: boolean; renamed_file: boolean; diff: string }[]> {
+  async diffs(
+    from: string,
+    to: string,
+  ): Promise<
+    {
+      old_path: string;
+      new_path: string;
+      new_file: boolean;
+      deleted_file: boolean;
+      renamed_file: boolean;
+      diff: string;
+    }[]
+  > {
     const raw = await this.git(['diff', '--no-color', '-M', from, to]);
     return raw
       .split(/^(?=diff --git )/m)
@@ -126,8 +160,16 @@ export class Repo {
   }
 }
 
-function run(args: string[], { input, env = {} }: { input?: string | Buffer; env?: Record<string, string> }): Promise<Buffer> {
-  const clean = { PATH: process.env['PATH'] ?? '', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C' };
+function run(
+  args: string[],
+  { input, env = {} }: { input?: string | Buffer; env?: Record<string, string> },
+): Promise<Buffer> {
+  const clean = {
+    PATH: process.env['PATH'] ?? '',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_NOSYSTEM: '1',
+    LC_ALL: 'C',
+  };
   return new Promise((resolve, reject) => {
     const child = spawn('git', args, { env: { ...clean, ...env } });
     const out: Buffer[] = [];

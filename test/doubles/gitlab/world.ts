@@ -157,14 +157,19 @@ export class World {
       forkedFrom: undefined,
     };
     this.projects.push(project);
-    const actions = Object.entries(files).map(([file_path, content]) => ({ action: 'create', file_path, content: Buffer.from(content) }));
+    const actions = Object.entries(files).map(([file_path, content]) => ({
+      action: 'create',
+      file_path,
+      content: Buffer.from(content),
+    }));
     if (actions.length > 0) await repo.commit('main', undefined, 'Begin', actions);
     await this.protect(project);
     return project;
   }
 
   /** Lets the update hook know. */
-  protect = (project: Project) => writeFile(join(project.repo.folder, 'protected'), [...project.protected, ''].join('\n'));
+  protect = (project: Project) =>
+    writeFile(join(project.repo.folder, 'protected'), [...project.protected, ''].join('\n'));
 
   issue(project: Project, author: User, title: string, more: Partial<Issue> = {}): Issue {
     const issue: Issue = {
@@ -197,34 +202,86 @@ export class World {
 
   #item(iid: number, author: User, title: string) {
     return {
-      id: this.id(), iid, title, description: '', author, assignees: [], labels: [], milestone: null, due: null,
-      at: new Date(Date.UTC(2026, 0, 1, 0, iid)).toISOString(), discussions: [], estimate: null, spent: null, type: 'ISSUE',
+      id: this.id(),
+      iid,
+      title,
+      description: '',
+      author,
+      assignees: [],
+      labels: [],
+      milestone: null,
+      due: null,
+      at: new Date(Date.UTC(2026, 0, 1, 0, iid)).toISOString(),
+      discussions: [],
+      estimate: null,
+      spent: null,
+      type: 'ISSUE',
     };
   }
 
   note(body: string, author: User, more: Partial<Note> = {}): Note {
-    return { id: this.id(), body, author, at: '2026-01-02T03:04:05.000Z', system: false, resolvable: false, resolved: false, position: null, ...more };
+    return {
+      id: this.id(),
+      body,
+      author,
+      at: '2026-01-02T03:04:05.000Z',
+      system: false,
+      resolvable: false,
+      resolved: false,
+      position: null,
+      ...more,
+    };
   }
 
   discuss(item: { discussions: Discussion[] }, note: Note, single = false): Discussion {
-    const made = { id: Buffer.from(`discussion ${note.id}`).toString('hex').padEnd(40, '0').slice(0, 40), single, notes: [note] };
+    const made = {
+      id: Buffer.from(`discussion ${note.id}`).toString('hex').padEnd(40, '0').slice(0, 40),
+      single,
+      notes: [note],
+    };
     item.discussions.push(made);
     return made;
   }
 
   pipeline(project: Project, ref: string, sha: string, more: Partial<Pipeline> = {}): Pipeline {
-    const made: Pipeline = { id: this.id(), project, ref, sha, status: 'pending', source: 'push', jobs: [], bridges: [], variables: null, yaml_errors: null, tests: [], script: [], ...more };
+    const made: Pipeline = {
+      id: this.id(),
+      project,
+      ref,
+      sha,
+      status: 'pending',
+      source: 'push',
+      jobs: [],
+      bridges: [],
+      variables: null,
+      yaml_errors: null,
+      tests: [],
+      script: [],
+      ...more,
+    };
     project.pipelines.push(made);
     return made;
   }
 
   job(pipeline: Pipeline, name: string, status: string, more: Partial<Job> = {}): Job {
-    const made: Job = { id: this.id(), name, stage: 'test', status, allow_failure: false, failure_reason: status === 'failed' ? 'script_failure' : null, log: Buffer.alloc(0), artifacts: new Map(), variables: null, ...more };
+    const made: Job = {
+      id: this.id(),
+      name,
+      stage: 'test',
+      status,
+      allow_failure: false,
+      failure_reason: status === 'failed' ? 'script_failure' : null,
+      log: Buffer.alloc(0),
+      artifacts: new Map(),
+      variables: null,
+      ...more,
+    };
     (made.downstream ? pipeline.bridges : pipeline.jobs).push(made);
     return made;
   }
 
-  find = (id: string) => this.projects.find((one) => String(one.id) === id || one.path.toLowerCase() === id.toLowerCase());
+  find = (id: string) =>
+    this.projects.find((one) => String(one.id) === id || one.path.toLowerCase() === id.toLowerCase());
 
   close(): void {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });

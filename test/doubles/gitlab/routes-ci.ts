@@ -1,0 +1,223 @@
+import * as json from './json.ts';
+import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
+import type { Job, Pipeline } from './world.ts';
+import { zip } from './zip.ts';
+
+function pipelineOf({ project, params }: Asked): Pipeline {
+  const one = project.pipelines.find((each) => each.id === Number(params['pipeline']));
+  if (!one) throw new Refused(404, '404 Not found');
+  return one;
+}
+
+function jobOf({ project, params }: Asked): { of: Pipeline; job: Job } {
+  for (const of of project.pipelines) {
+    const job = of.jobs.find((each) => each.id === Number(params['job']));
+    if (job) return { of, job };
+  }
+  throw new Refused(404, '404 Not found');
+}
+
+function restart(of: Pipeline, job: Job): void {
+  job.status = 'running';
+  job.failure_reason = null;
+  of.status = 'running';
+}
+
+export const ciRoutes: Route[] = [
+  [
+    'GET',
+    '/projects/:id/pipelines',
+    (asked) => {
+      const { query, project, world } = asked;
+      const rows = project.pipelines.filter(
+        (one) =>
+          (!query.get('ref') || one.ref === query.get('ref')) &&
+          (!query.get('status') || one.status === query.get('status')),
+      );
+      return paged(
+        asked,
+        rows.toReversed().map((one) => json.shortPipeline(world, one)),
+        '/pipelines',
+      );
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/pipeline',
+    async (asked) => {
+      need(asked, 30);
+      const { project, body, query, world } = asked;
+      const ref = str(body['ref']) ?? query.get('ref') ?? '';
+      const sha = await project.repo.resolve(ref);
+      if (!sha) throw new Refused(400, { message: { base: ['Reference not found'] } });
+      const made = world.pipeline(project, ref, sha, { source: 'api', variables: body['variables'] ?? null });
+      return json.pipeline(world, made);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/pipelines/:pipeline',
+    (asked) => {
+      const one = pipelineOf(asked);
+      one.status = one.script.shift() ?? one.status;
+      if (one.status === 'success') for (const job of one.jobs) job.status = 'success';
+      return json.pipeline(asked.world, one);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/pipelines/:pipeline/jobs',
+    (asked) => {
+      const one = pipelineOf(asked);
+      const scopes = asked.query.getAll('scope[]');
+      const jobs = one.jobs.filter((each) => scopes.length === 0 || scopes.includes(each.status));
+      return paged(
+        asked,
+        jobs.map((each) => json.job(asked.world, one, each)),
+        '/jobs',
+      );
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/pipelines/:pipeline/bridges',
+    (asked) => pipelineOf(asked).bridges.map((each) => json.job(asked.world, pipelineOf(asked), each)),
+  ],
+  [
+    'GET',
+    '/projects/:id/pipelines/:pipeline/test_report_summary',
+    (asked) => {
+      const { tests } = pipelineOf(asked);
+      const failed = tests.filter((one) => one.status === 'failed').length;
+      return {
+        total: {
+          time: 1,
+          count: tests.length,
+          success: tests.length - failed,
+          failed,
+          skipped: 0,
+          error: 0,
+          suite_error: null,
+        },
+        test_suites: [],
+      };
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/pipelines/:pipeline/test_report',
+    (asked) => {
+      const { tests } = pipelineOf(asked);
+      return {
+        total_time: 1,
+        total_count: tests.length,
+        test_suites: [
+          {
+            name: 'test',
+            test_cases: tests.map((one) => ({
+              ...one,
+              classname: 'Suite',
+              execution_time: 0.1,
+              stack_trace: null,
+            })),
+          },
+        ],
+      };
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/pipelines/:pipeline/retry',
+    (asked) => {
+      const one = pipelineOf(asked);
+      for (const job of one.jobs) if (job.status === 'failed') restart(one, job);
+      return json.pipeline(asked.world, one);
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/pipelines/:pipeline/cancel',
+    (asked) => {
+      const one = pipelineOf(asked);
+      one.status = 'canceled';
+      return json.pipeline(asked.world, one);
+    },
+  ],
+  ['GET', '/projects/:id/jobs/:job', (asked) => json.job(asked.world, jobOf(asked).of, jobOf(asked).job)],
+  [
+    'POST',
+    '/projects/:id/jobs/:job/:action',
+    (asked) => {
+      const { of, job } = jobOf(asked);
+      const { action } = asked.params;
+      if (action === 'play' && job.status !== 'manual')
+        throw new Refused(400, { message: '400 Bad request - Unplayable Job' });
+      if (action === 'cancel') job.status = 'canceled';
+      else restart(of, job);
+      job.variables = asked.body['job_variables_attributes'] ?? null;
+      return json.job(asked.world, of, job);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/jobs/:job/trace',
+    (asked) => {
+      const { log } = jobOf(asked).job;
+      const range = /^bytes=(-?\d+)-?$/.exec(asked.headers.range ?? '')?.[1];
+      if (range === undefined || log.length === 0) return new Raw(log, { 'content-type': 'text/plain' });
+      const from = range.startsWith('-') ? Math.max(0, log.length + Number(range)) : Number(range);
+      if (from >= log.length) return new Raw('', { 'content-type': 'text/plain' }, 416);
+      return new Raw(
+        log.subarray(from),
+        { 'content-type': 'text/plain', 'content-range': `bytes ${from}-${log.length - 1}/${log.length}` },
+        206,
+      );
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/jobs/:job/artifacts',
+    (asked) => {
+      const { artifacts } = jobOf(asked).job;
+      if (artifacts.size === 0) throw new Refused(404, '404 Not found');
+      return new Raw(zip(artifacts), { 'content-type': 'application/zip' });
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/jobs/:job/artifacts/*file',
+    (asked) => {
+      const content = jobOf(asked).job.artifacts.get(asked.params['file'] ?? '');
+      if (!content) throw new Refused(404, '404 Not found');
+      return new Raw(content);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/ci/lint',
+    async ({ project, query }) => {
+      const content = await project.repo.blob(query.get('content_ref') ?? 'HEAD', '.gitlab-ci.yml');
+      return lint(content?.toString());
+    },
+  ],
+  ['POST', '/projects/:id/ci/lint', ({ body }) => lint(str(body['content']))],
+];
+
+const lint = (content: string | undefined) => {
+  if (!content)
+    return {
+      valid: false,
+      errors: ['Please provide content of .gitlab-ci.yml'],
+      warnings: [],
+      merged_yaml: null,
+      includes: [],
+    };
+  const valid = /^\s+script:/m.test(content);
+  return {
+    valid,
+    errors: valid ? [] : ['jobs config should contain at least one visible job'],
+    warnings: [],
+    merged_yaml: content,
+    includes: [],
+  };
+};

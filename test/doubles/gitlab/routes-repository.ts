@@ -1,0 +1,380 @@
+import { need, paged, Raw, Refused, isRecord, str, type Asked, type Route } from './routing.ts';
+import { GitFault } from './repo.ts';
+
+async function at({ project, query }: Asked, name = 'ref'): Promise<string> {
+  const sha = await project.repo.resolve(query.get(name) ?? 'HEAD');
+  if (!sha)
+    throw new Refused(404, { message: name === 'ref' ? '404 Tree Not Found' : '404 Commit Not Found' });
+  return sha;
+}
+
+async function commit({ project, world }: Asked, sha: string) {
+  const [id = '', parents = '', author = '', email = '', date = '', title = ''] = (
+    await project.repo.git(['log', '-1', '--format=%H%x00%P%x00%an%x00%ae%x00%cI%x00%s', sha])
+  )
+    .trim()
+    .split('\0');
+  const message = await project.repo.git(['log', '-1', '--format=%B', sha]);
+  return {
+    id,
+    short_id: id.slice(0, 8),
+    created_at: date,
+    parent_ids: parents.split(' ').filter(Boolean),
+    title,
+    message: message.trimEnd() + '\n',
+    author_name: author,
+    author_email: email,
+    authored_date: date,
+    committer_name: author,
+    committer_email: email,
+    committed_date: date,
+    trailers: {},
+    extended_trailers: {},
+    web_url: `${world.url}/${project.path}/-/commit/${id}`,
+  };
+}
+
+const branch = async (asked: Asked, name: string) => ({
+  name,
+  commit: await commit(asked, `refs/heads/${name}`),
+  merged: false,
+  protected: asked.project.protected.has(name),
+  developers_can_push: false,
+  developers_can_merge: false,
+  can_push: true,
+  default: name === 'main',
+  web_url: `${asked.world.url}/${asked.project.path}/-/tree/${name}`,
+});
+
+async function file(asked: Asked): Promise<{ content: Buffer; sha: string; path: string }> {
+  const path = asked.params['path'] ?? '';
+  const sha = await at(asked).catch(() => {
+    throw new Refused(404, '404 Commit Not Found');
+  });
+  const content = await asked.project.repo.blob(sha, path);
+  if (!content) throw new Refused(404, '404 File Not Found');
+  return { content, sha, path };
+}
+
+export const repositoryRoutes: Route[] = [
+  [
+    'GET',
+    '/projects/:id/repository/tree',
+    async (asked) => {
+      const { project, query } = asked;
+      const sha = await at(asked);
+      const path = query.get('path') ?? '';
+      const listed = await project.repo
+        .git(['ls-tree', '-z', ...(query.get('recursive') === 'true' ? ['-r', '-t'] : []), `${sha}:${path}`])
+        .catch(() => {
+          throw new Refused(404, '404 invalid revision or path Not Found');
+        });
+      const items = listed
+        .split('\0')
+        .filter(Boolean)
+        .map((line) => {
+          const [meta = '', name = ''] = line.split('\t');
+          const [mode, type, id] = meta.split(' ');
+          return { id, name: name.split('/').at(-1), type, path: path ? `${path}/${name}` : name, mode };
+        });
+      return paged(asked, items, `/projects/${project.id}/repository/tree`);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/files/:path/raw',
+    async (asked) => {
+      const { content, sha, path } = await file(asked);
+      return new Raw(content, {
+        'content-type': 'text/plain',
+        'x-gitlab-last-commit-id': await asked.project.repo.lastCommit(sha, path),
+        'x-gitlab-size': String(content.length),
+      });
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/files/:path/blame',
+    async (asked) => {
+      const { sha, path } = await file(asked);
+      const [from, to] = [asked.query.get('range[start]'), asked.query.get('range[end]')];
+      const out = await asked.project.repo.git([
+        'blame',
+        '--line-porcelain',
+        ...(from ? ['-L', `${from},${to}`] : []),
+        sha,
+        '--',
+        path,
+      ]);
+      const parts: { commit: unknown; lines: string[] }[] = [];
+      let current = '';
+      let author = '';
+      let summary = '';
+      let last = '';
+      for (const line of out.split('\n')) {
+        if (/^[0-9a-f]{40} /.test(line)) current = line.slice(0, 40);
+        if (line.startsWith('author ')) author = line.slice(7);
+        if (line.startsWith('summary ')) summary = line.slice(8);
+        if (!line.startsWith('\t')) continue;
+        if (last !== current)
+          parts.push({
+            commit: { id: current, author_name: author, message: `${summary}\n`, parent_ids: [] },
+            lines: [],
+          });
+        last = current;
+        parts.at(-1)?.lines.push(line.slice(1));
+      }
+      return parts;
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/search',
+    async (asked) => {
+      const { project, query } = asked;
+      const [term = '', path] = (query.get('search') ?? '').split(' path:');
+      const sha = await at(asked);
+      const out = await project.repo
+        .git(['grep', '-nF', '-e', term, sha, '--', ...(path ? [path] : [])])
+        .catch(() => '');
+      const hits = out
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => {
+          const [, name = '', number = '', data = ''] = /^[0-9a-f]+:(.+?):(\d+):(.*)$/.exec(line) ?? [];
+          return {
+            basename: name,
+            data: `${data}\n`,
+            path: name,
+            filename: name,
+            id: null,
+            ref: sha,
+            startline: Number(number),
+            project_id: project.id,
+          };
+        });
+      return paged(asked, hits, `/projects/${project.id}/search`);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/branches',
+    async (asked) => {
+      const names = (
+        await asked.project.repo.git(['for-each-ref', '--format=%(refname:short)', 'refs/heads'])
+      )
+        .split('\n')
+        .filter(Boolean);
+      return paged(
+        asked,
+        await Promise.all(
+          names
+            .filter((one) => one.includes(asked.query.get('search') ?? ''))
+            .map((one) => branch(asked, one)),
+        ),
+        '/branches',
+      );
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/tags',
+    async (asked) => {
+      const names = (await asked.project.repo.git(['for-each-ref', '--format=%(refname:short)', 'refs/tags']))
+        .split('\n')
+        .filter(Boolean);
+      return paged(
+        asked,
+        await Promise.all(
+          names.map(async (name) => ({
+            name,
+            message: '',
+            target: '',
+            commit: await commit(asked, `refs/tags/${name}`),
+            release: null,
+            protected: false,
+          })),
+        ),
+        '/tags',
+      );
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/repository/branches',
+    async (asked) => {
+      need(asked, 30);
+      const { project, query, body } = asked;
+      const name = query.get('branch') ?? str(body['branch']) ?? '';
+      const ref = query.get('ref') ?? str(body['ref']) ?? '';
+      if (await project.repo.resolve(`refs/heads/${name}`))
+        throw new Refused(400, { message: 'Branch already exists' });
+      const sha = await project.repo.resolve(ref);
+      if (!sha) throw new Refused(400, { message: `Invalid reference name: ${ref}` });
+      await project.repo.git(['update-ref', `refs/heads/${name}`, sha]);
+      return branch(asked, name);
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id/repository/branches/:branch',
+    async (asked) => {
+      need(asked, 30);
+      const name = asked.params['branch'] ?? '';
+      if (!(await asked.project.repo.resolve(`refs/heads/${name}`)))
+        throw new Refused(404, '404 Branch Not Found');
+      if (asked.project.protected.has(name))
+        throw new Refused(403, { message: 'Protected branches cannot be deleted' });
+      await asked.project.repo.git(['update-ref', '-d', `refs/heads/${name}`]);
+      return undefined;
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/repository/tags',
+    async (asked) => {
+      const name = str(asked.body['tag_name']) ?? '';
+      const sha = await asked.project.repo.resolve(str(asked.body['ref']) ?? '');
+      if (!sha) throw new Refused(400, { message: 'Target is invalid' });
+      await asked.project.repo.git(['update-ref', `refs/tags/${name}`, sha]);
+      return {
+        name,
+        message: asked.body['message'] ?? '',
+        target: sha,
+        commit: await commit(asked, sha),
+        release: null,
+        protected: false,
+      };
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id/repository/tags/:tag',
+    async ({ project, params }) => {
+      await project.repo.git(['update-ref', '-d', `refs/tags/${params['tag']}`]);
+      return undefined;
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/protected_branches',
+    async (asked) => {
+      need(asked, 40);
+      const name = str(asked.body['name']) ?? asked.query.get('name') ?? '';
+      asked.project.protected.add(name);
+      await asked.world.protect(asked.project);
+      return { id: 1, name, push_access_levels: [], merge_access_levels: [], allow_force_push: false };
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id/protected_branches/:name',
+    async (asked) => {
+      need(asked, 40);
+      asked.project.protected.delete(asked.params['name'] ?? '');
+      await asked.world.protect(asked.project);
+      return undefined;
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/commits',
+    async (asked) => {
+      const { project, query } = asked;
+      const sha = await at(asked, 'ref_name');
+      const path = query.get('path');
+      const shas = (
+        await project.repo.git(['rev-list', '--max-count=500', sha, ...(path ? ['--', path] : [])])
+      )
+        .split('\n')
+        .filter(Boolean);
+      return paged(asked, await Promise.all(shas.map((one) => commit(asked, one))), '/commits');
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/commits/:sha',
+    async (asked) => {
+      const sha = await asked.project.repo.resolve(asked.params['sha'] ?? '');
+      if (!sha) throw new Refused(404, '404 Commit Not Found');
+      return commit(asked, sha);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/commits/:sha/diff',
+    async ({ project, params }) => {
+      const sha = params['sha'] ?? '';
+      const parent = await project.repo.resolve(`${sha}^`);
+      return parent ? project.repo.diffs(parent, sha) : [];
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/repository/compare',
+    async (asked) => {
+      const [from, to] = [await at(asked, 'from'), await at(asked, 'to')];
+      const shas = (await asked.project.repo.git(['rev-list', `${from}..${to}`])).split('\n').filter(Boolean);
+      const base = (await asked.project.repo.git(['merge-base', from, to])).trim();
+      return {
+        commit: null,
+        commits: await Promise.all(shas.map((one) => commit(asked, one))),
+        diffs: await asked.project.repo.diffs(base, to),
+        compare_timeout: false,
+        compare_same_ref: from === to,
+        web_url: '',
+      };
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/repository/commits',
+    async (asked) => {
+      need(asked, 30);
+      const { project, body, user } = asked;
+      const name = str(body['branch']);
+      if (!name || !str(body['commit_message']))
+        throw new Refused(400, { error: 'branch is missing, commit_message is missing' });
+      const start = str(body['start_branch']);
+      const there = await project.repo.resolve(`refs/heads/${name}`);
+      if (there && start && start !== name)
+        throw new Refused(400, {
+          message: `A branch called '${name}' already exists. Switch to that branch in order to make changes`,
+        });
+      if (!there && !start && (await project.repo.resolve('HEAD')))
+        throw new Refused(400, { message: 'You can only create or edit files when you are on a branch' });
+      if (project.protected.has(name) && (project.members.get(user.id) ?? 0) < 40)
+        throw new Refused(403, { message: 'You are not allowed to push into this branch' });
+      const actions = (Array.isArray(body['actions']) ? body['actions'] : []).filter(isRecord).map((one) => {
+        const content = str(one['content']);
+        const previous = str(one['previous_path']);
+        const last = str(one['last_commit_id']);
+        return {
+          action: str(one['action']) ?? '',
+          file_path: str(one['file_path']) ?? '',
+          ...(previous !== undefined && { previous_path: previous }),
+          ...(last !== undefined && { last_commit_id: last }),
+          ...(content !== undefined && {
+            content: Buffer.from(content, one['encoding'] === 'base64' ? 'base64' : 'utf8'),
+          }),
+        };
+      });
+      try {
+        const sha = await project.repo.commit(name, start, str(body['commit_message']) ?? '', actions, {
+          name: user.name,
+          email: `${user.username}@example.com`,
+        });
+        return {
+          ...(await commit(asked, sha)),
+          stats: { additions: 1, deletions: 1, total: 2 },
+          status: null,
+          project_id: project.id,
+          last_pipeline: null,
+        };
+      } catch (error) {
+        if (error instanceof GitFault) throw new Refused(400, { message: error.message });
+        throw error;
+      }
+    },
+  ],
+];

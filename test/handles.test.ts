@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { Handles, redeem } from '../kit/handles.ts';
+import { redact, redactKnown } from '../kit/secrets.ts';
+import { authHome, keep } from './auth-kit.ts';
+
+const origin = 'https://login.example';
+const use = { purpose: 'two-factor', origin } as const;
+const code = (value: string) => ({ value, about: { label: 'test', expiresAt: Date.now() + 60_000, ...use } });
+
+function issuer(t: TestContext, home: string, now?: () => number): Handles {
+  const handles = new Handles(home, now);
+  t.after(() => handles.close());
+  return handles;
+}
+
+test('a handle is 128 random bits, over a socket that only this user can open', async (t) => {
+  const home = authHome(t);
+  const handles = issuer(t, home);
+  const { value, about } = code('730114');
+  const handle = await handles.issue(value, about);
+  assert.match(handle, /^code:[0-9a-f]{12}\.[A-Za-z0-9_-]{22}$/);
+  const [socket = ''] = readdirSync(join(home, 'run'));
+  assert.equal(statSync(join(home, 'run', socket)).mode & 0o777, 0o600);
+  assert.equal(statSync(join(home, 'run')).mode & 0o777, 0o700);
+  assert.equal(await redeem(handle, use, home), '730114');
+});
+
+test('1,000 handles: spent twice, late, for another origin or purpose, guessed: none succeeds', async (t) => {
+  const home = authHome(t);
+  let now = Date.now();
+  const handles = issuer(t, home, () => now);
+  const attempts: Promise<string>[] = [];
+  for (let i = 0; i < 200; i++) {
+    const one = code(`9${String(i).padStart(5, '0')}`);
+    const made = await Promise.all([0, 1, 2, 3].map(() => handles.issue(one.value, one.about)));
+    const [twice = '', elsewhere = '', otherwise = ''] = made;
+    assert.equal(await redeem(twice, use, home), one.value);
+    attempts.push(redeem(twice, use, home), redeem(elsewhere, { ...use, origin: 'https://login.example.evil.test' }, home));
+    attempts.push(redeem(otherwise, { ...use, purpose: 'password' }, home));
+    attempts.push(redeem(`${twice.split('.')[0]}.${randomBytes(16).toString('base64url')}`, use, home));
+    await Promise.allSettled(attempts);
+    // A wrong try spends it too.
+    attempts.push(redeem(elsewhere, use, home));
+    const late = await handles.issue(one.value, one.about);
+    now += 121_000;
+    attempts.push(redeem(late, use, home));
+  }
+  const settled = await Promise.allSettled(attempts);
+  assert.equal(settled.length, 1200);
+  assert.equal(settled.filter(({ status }) => status === 'fulfilled').length, 0);
+});
+
+test('of two who redeem at once one gets it', async (t) => {
+  const home = authHome(t);
+  const handles = issuer(t, home);
+  const { value, about } = code('645301');
+  const handle = await handles.issue(value, about);
+  const both = await Promise.allSettled([redeem(handle, use, home), redeem(handle, use, home)]);
+  assert.equal(both.filter(({ status }) => status === 'fulfilled').length, 1);
+});
+
+test('plain text is typed as it stands; a mistyped reference is not', async (t) => {
+  const home = authHome(t);
+  assert.equal(await redeem('hello 123456', use, home), 'hello 123456');
+  assert.equal(await redeem('code: 5', use, home), 'code: 5');
+  for (const ref of ['secret://UPPER', 'totp://../x', 'code:0123456789ab.short']) {
+    await assert.rejects(redeem(ref, use, home), /mistyped/);
+  }
+  await assert.rejects(redeem(`code:0123456789ab.${'A'.repeat(22)}`, use, home), /is gone/);
+});
+
+test('a secret is typed only where a person said so', async (t) => {
+  const home = authHome(t);
+  await keep(home, { bank: { value: 'bank-password-1', origins: [origin] }, api: { value: 'api-token-123' } });
+  assert.equal(await redeem('secret://bank', { purpose: 'password', origin }, home), 'bank-password-1');
+  await assert.rejects(redeem('secret://bank', { purpose: 'password', origin: 'https://evil.test' }, home), /only at https:\/\/login\.example, not at/);
+  await assert.rejects(redeem('secret://api', { purpose: 'password', origin }, home), /nowhere yet.*kuznia secret allow api/);
+  await assert.rejects(redeem('secret://none', { purpose: 'password', origin }, home), /There is no secret none/);
+});
+
+test('a redeemed code is out of logs, and out of answers but for ids', async (t) => {
+  const home = authHome(t);
+  const handles = issuer(t, home);
+  const { value, about } = code('918264');
+  await redeem(await handles.issue(value, about), use, home);
+  for (const text of ['code 918264 sent', '918-264', '918 264', 'x=918264&y', Buffer.from('918264').toString('base64'), Buffer.from('918264').toString('hex'), '验证码918264', '%20918264', '\\n918264']) {
+    assert.match(redact(text), /\[secret:test\]/, text);
+  }
+  assert.equal(redactKnown('{"text":"your code 918264","iid":918264,"id":"918264"}'), '{"text":"your code [secret:test]","iid":918264,"id":"918264"}');
+  for (const kept of ['https://gitlab.example/g/p/-/issues/918264', 'closes #918264', 'x1918264', '1918264', 'a3f-918264-77be']) {
+    assert.equal(redactKnown(kept), kept);
+  }
+  assert.match(redactKnown('@login.example #918264'), /\[secret:test\]/);
+});
+
+test('sockets of servers that were killed are swept; hostile peers get nothing', async (t) => {
+  const home = authHome(t);
+  const first = issuer(t, home);
+  const { value, about } = code('551234');
+  await first.issue(value, about);
+  const dead = join(home, 'run', 'code-aaaaaaaaaaaa.sock');
+  await new Promise<void>((resolve) => {
+    const server = createServer().listen(dead, () => server.close(() => resolve()));
+  });
+  writeFileSync(dead, '', { flag: 'a' });
+  await issuer(t, home).issue(value, about);
+  const { connect } = await import('node:net');
+  const [socket = ''] = readdirSync(join(home, 'run')).filter((name) => !name.includes('aaaa'));
+  for (const text of ['\n', '{}\n', 'x'.repeat(10_000), '{"handle":1}\n']) {
+    const answer = await new Promise<string>((resolve) => {
+      let got = '';
+      const peer = connect(join(home, 'run', socket), () => peer.write(text));
+      peer.on('data', (chunk: Buffer) => (got += chunk.toString())).on('close', () => resolve(got)).on('error', () => resolve(got));
+    });
+    assert.ok(!answer.includes('551234'), answer);
+  }
+  await first.close();
+  assert.ok(!existsSync(join(home, 'run', 'gone')));
+});
