@@ -220,6 +220,22 @@ test('interrupted, it prints what there is', async () => {
   assert.match(io.said(), /Stopped: 1 of 2 attempts/);
 });
 
+test('where our own part fails, what is known is printed before the error', async () => {
+  const [stock] = pick('choose-stock');
+  assert.ok(stock);
+  const model = scriptedModel({ models: [info], answers: doing(rightCalls(stock), '163') });
+  const broken: Task = {
+    id: 'x',
+    kind: 'reuse',
+    request: 'x',
+    prepared: { name: 'No Name', description: '', input_schema: {}, output_schema: {}, code: '', tests: [] },
+  };
+  const io = paper();
+  const scope = { model, info, env, signal: never, runs: 1, json: false, io };
+  await assert.rejects(evaluate([stock, broken], scope), /sandbox_save_tool/);
+  assert.match(io.printed(), /total +1\/1/);
+});
+
 test('totals and lines are of one attempt', () => {
   const base = { id: 'a', kind: 'choose' as const, run: 1, silent: false, calls: [], answer: 'x' };
   const rows = totals([

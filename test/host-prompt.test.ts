@@ -11,7 +11,12 @@ function keyboard(isTTY: boolean) {
   let shown = '';
   output.on('data', (data: Buffer) => (shown += data.toString()));
   const prompt = new Prompt(input, output);
-  return { prompt, type: (keys: string) => input.write(keys), end: () => input.end(), shown: () => shown };
+  return {
+    prompt,
+    type: (keys: string | Buffer) => input.write(keys),
+    end: () => input.end(),
+    shown: () => shown,
+  };
 }
 
 test('what is typed comes line by line; a paste comes whole', async () => {
@@ -165,5 +170,71 @@ test('an approval shows the code that would go live, and can be given once or fo
   type('a\r');
   assert.equal(await asked, 'no');
   assert.match(out, /│ Drop all\?/);
+  prompt.close();
+});
+
+test('a paste that is marked as one stands as a word in the line, wherever its bytes are cut', async () => {
+  const { prompt, type, shown } = keyboard(true);
+  const lines = Array.from({ length: 200 }, (_, n) => `zażółć ${n}\t日本`).join('\r\n');
+  const bytes = Buffer.from(`\u001b[200~${lines}\r\n\u001b[201~`);
+  const asked = prompt.read('> ');
+  type('See ');
+  for (let at = 0; at < bytes.length; at += 7) type(bytes.subarray(at, at + 7));
+  await sleep(80);
+  assert.match(shown(), /See .*\[.*2.*0.*0.* .*l.*i.*n.*e.*s.*\]/s);
+  type(' ok?\r');
+  assert.equal(await asked, `See ${lines.replaceAll('\r\n', '\n')} ok?`);
+  const one = prompt.read('> ');
+  type('\u001b[200~one line\r\u001b[201~');
+  await sleep(60);
+  type('\r');
+  assert.equal(await one, 'one line', 'its end of line is no Enter');
+  prompt.close();
+});
+
+test('a paste without an end keeps Ctrl-C for no longer than two seconds; Escape and arrows are no paste', async () => {
+  const { prompt, type } = keyboard(true);
+  let interrupts = 0;
+  prompt.onInterrupt = () => {
+    interrupts += 1;
+  };
+  const asked = prompt.read('> ');
+  type('ac\u001b');
+  type('[Db\r');
+  assert.equal(await asked, 'abc', 'an arrow in two pieces');
+  const lost = prompt.read('> ');
+  type('\u001b[200~half');
+  await sleep(2_100);
+  type('\u0003');
+  await sleep(30);
+  assert.equal(interrupts, 1);
+  type('\r');
+  assert.equal(await lost, 'half');
+  prompt.close();
+});
+
+test('Tab offers what fits, at a question only; a question waits for the one before it', async () => {
+  const { prompt, type, shown } = keyboard(true);
+  prompt.complete = async (line) => [['/servers'].filter((one) => one.startsWith(line)), line];
+  const first = prompt.read('> ');
+  const second = prompt.read('second> ');
+  type('/se');
+  await sleep(20);
+  type('\t');
+  await sleep(50);
+  type('\r');
+  assert.equal(await first, '/servers');
+  await sleep(20);
+  assert.match(shown(), /second> /);
+  type('two\r');
+  assert.equal(await second, 'two');
+  prompt.complete = () => Promise.reject(new Error('away'));
+  const third = prompt.read('> ');
+  type('x');
+  await sleep(20);
+  type('\t');
+  await sleep(30);
+  type('\r');
+  assert.equal(await third, 'x');
   prompt.close();
 });

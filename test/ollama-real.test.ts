@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,48 +7,21 @@ import { after, test } from 'node:test';
 import { z } from 'zod';
 import { complete, type ChatRequest, type ModelError } from '../kit/model.ts';
 import { ollamaModel } from '../kit/ollama.ts';
+import { Window } from '../host/window.ts';
+import { estimateErrors } from './bench/estimate.ts';
+import { startOllama } from './real-ollama.ts';
 import { openSandboxServer } from './sandbox-kit.ts';
-import { cleanEnv, missing, until } from './support.ts';
+import { cleanEnv, missing } from './support.ts';
 
-/** A real Ollama with the tiny models of .ci/models.sh, on a port of the system's choice. */
 const skip = missing('KUZNIA_REAL_OLLAMA', 'OLLAMA_MODELS_DIR');
 const home = mkdtempSync(join(tmpdir(), 'kuznia-ollama-'));
-const server = skip ? undefined : await serve();
+const server = await startOllama();
 const model = ollamaModel({ host: server?.url });
 const published = skip ? undefined : publish();
 after(async () => {
   await server?.stop();
   rmSync(home, { recursive: true, force: true, maxRetries: 5 });
 });
-
-async function serve() {
-  const child = spawn(process.env['KUZNIA_REAL_OLLAMA'] ?? '', ['serve'], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: home,
-      OLLAMA_HOST: '127.0.0.1:0',
-      OLLAMA_MODELS: process.env['OLLAMA_MODELS_DIR'],
-      OLLAMA_NO_CLOUD: '1',
-      OLLAMA_NUM_PARALLEL: '1',
-      // The store is shared with other runs.
-      OLLAMA_NOPRUNE: '1',
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let log = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
-  const address = await until('Ollama listens', () => /Listening on ([0-9.:]+)/.exec(log)?.[1], 60_000);
-  return {
-    url: `http://${address}`,
-    async stop() {
-      const gone = once(child, 'exit');
-      child.kill('SIGTERM');
-      const slow = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await gone;
-      clearTimeout(slow);
-    },
-  };
-}
 
 const ask = (name: string, content: string, more: Partial<ChatRequest> = {}): ChatRequest => ({
   model: name,
@@ -169,3 +141,24 @@ function run(args: string[]): Promise<{ code: number; stdout: string; stderr: st
     });
   });
 }
+
+test('a prompt beyond the context is told of: Ollama itself says nothing', SLOW, async () => {
+  const window = new Window();
+  window.use({ name: 'smollm2-tools', capabilities: ['completion'], contextLength: 8_192 });
+  const long = Array.from({ length: 300 }, (_one, at) => `Line ${at} of a long story.`).join('\n');
+  const cut = ask('smollm2-tools', long, { options: { num_ctx: 512, num_predict: 4 } });
+  const told: (string | undefined)[] = [];
+  for (const request of [
+    ask('smollm2-tools', 'Hello there, how are you today?', { options: { num_predict: 4 } }),
+    cut,
+  ]) {
+    told.push(window.read(request, (await complete(model, request, patient())).done));
+  }
+  assert.equal(told[0], undefined);
+  assert.match(told[1] ?? '', /cut off by the model server/);
+});
+
+test('after three turns the estimate of a prompt is within 5 %', SLOW, async () => {
+  const errors = await estimateErrors(model, 'smollm2-tools', patient());
+  assert.ok(Math.max(...errors.slice(3)) <= 0.05, errors.map((one) => one.toFixed(3)).join(' '));
+});

@@ -9,7 +9,8 @@ import { z } from 'zod';
 import type { HostTool } from '../host/link-types.ts';
 import { knownExamples, writeExamples } from '../host/retrieval/examples.ts';
 import { ToolIndex } from '../host/retrieval/index.ts';
-import { restater, seemsEnglish } from '../host/retrieval/restate.ts';
+import { seemsEnglish } from '../host/retrieval/english.ts';
+import { restater } from '../host/retrieval/restate.ts';
 import { scriptedModel, type ScriptedAnswer } from '../kit/scripted.ts';
 import { cleanEnv, tempHome } from './support.ts';
 

@@ -171,7 +171,7 @@ test('a narrow terminal, and one that changes its width while something is typed
   );
   await tmux('resize-window', '-t', 'chat', '-x', '100', '-y', '30');
   await say('once more');
-  await shows(/terminal is wide\.\n\S+ ›$/);
+  await shows(/terminal is\s+wide\.\n\S+ ›$/);
 });
 
 test('it leaves at the second Ctrl-C, and the conversation is kept', { skip }, async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { call } from './call.ts';
 import { root } from './client.ts';
+import { estimate } from './estimate.ts';
 import type { Figure, Scope } from './figure.ts';
 import { install } from './install.ts';
 import { isolation } from './isolation.ts';
@@ -26,6 +27,7 @@ const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   startup,
   tokens,
   loop,
+  estimate,
   ready,
   isolation,
   version,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { flatten } from '../../host/flatten.ts';
 import type { HostTool } from '../../host/link-types.ts';
 import { pick, ToolIndex, type Embedder, type Ranked } from '../../host/retrieval/index.ts';
-import { english, polish, type Request } from '../fixtures/recall/requests.ts';
+import { english, later, polish, type Request } from '../fixtures/recall/requests.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';
 import { cache, miniLm, multilingualE5 } from './recall-embedders.ts';
 import { peerTools } from './recall-servers.ts';
@@ -126,23 +126,36 @@ async function examples(): Promise<Map<string, string[]>> {
 /** Every third request was kept aside while weights were chosen. */
 const aside = (_: unknown, at: number) => at % 3 === 2;
 
+const shownFor = async (index: ToolIndex, { ask }: Request) =>
+  pick(await index.rank(ask, patient), { most: SHOWN, pinned: [] });
+
+const foundBy = async (index: ToolIndex, request: Request) =>
+  (await shownFor(index, request)).some((tool) => request.right.includes(id(tool)));
+
 async function measure(index: ToolIndex, requests: Request[]) {
   const tokens: number[] = [];
   const found: boolean[] = [];
-  for (const { ask, right } of requests) {
-    const shown = pick(await index.rank(ask, patient), { most: SHOWN, pinned: [] });
-    found.push(shown.some((tool) => right.includes(id(tool))));
+  for (const request of requests) {
+    const shown = await shownFor(index, request);
+    found.push(shown.some((tool) => request.right.includes(id(tool))));
     tokens.push(encode(JSON.stringify(shown.map(offered))).length);
   }
   const percent = (some: boolean[]) => (100 * some.filter(Boolean).length) / some.length;
-  const details = { 'recall@8': percent(found), 'of those kept aside': percent(found.filter(aside)) };
+  const after = await Promise.all(later.map((one) => foundBy(index, one)));
+  const details = {
+    'recall@8': percent(found),
+    'of those kept aside': percent(found.filter(aside)),
+    [`of ${later.length} written later`]: percent(after),
+  };
   return { missed: 100 - percent(found), details, tokens };
 }
 
 type Order = (ask: string) => string[];
 
 const share = (requests: Request[], order: Map<string, string[]>) => {
-  const hits = requests.map(({ ask, right }) => (order.get(ask) ?? []).slice(0, SHOWN).some((one) => right.includes(one)));
+  const hits = requests.map(({ ask, right }) =>
+    (order.get(ask) ?? []).slice(0, SHOWN).some((one) => right.includes(one)),
+  );
   return (100 * hits.filter(Boolean).length) / hits.length;
 };
 
@@ -152,7 +165,10 @@ const ordered = (order: Order) => new Map(english.map(({ ask }) => [ask, order(a
 async function plainBm25(tools: HostTool[]): Promise<Map<string, string[]>> {
   const index = new MiniSearch<{ id: string; text: string }>({ fields: ['text'] });
   index.addAll(
-    tools.map((tool) => ({ id: id(tool), text: `${tool.name.replaceAll(/[_-]/g, ' ')} ${tool.description}` })),
+    tools.map((tool) => ({
+      id: id(tool),
+      text: `${tool.name.replaceAll(/[_-]/g, ' ')} ${tool.description}`,
+    })),
   );
   return ordered((ask) => index.search(ask).map((hit) => String(hit.id)));
 }
@@ -170,7 +186,10 @@ async function plainEmbedding(tools: HostTool[], { embed }: Embedder): Promise<M
   );
   return new Map(
     english.map(({ ask }, at) => {
-      const scores = tools.map((tool, place) => ({ key: id(tool), score: dot(asked[at] ?? [], told[place] ?? []) }));
+      const scores = tools.map((tool, place) => ({
+        key: id(tool),
+        score: dot(asked[at] ?? [], told[place] ?? []),
+      }));
       return [ask, scores.sort((a, b) => b.score - a.score).map(({ key }) => key)];
     }),
   );

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { createServer } from 'node:http';
+import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { accessToken, oauthTokens } from '../kit/secret-oauth.ts';
+import { SecretStore } from '../kit/secret-store.ts';
+import { storeSecrets } from '../kit/secret-source.ts';
+import { redact, resolveSecret } from '../kit/secrets.ts';
+import { login } from '../servers/auth/definition.ts';
+import { authHome, openAuthServer } from './auth-kit.ts';
+import { until } from './support.ts';
+
+/** A real provider; access tokens live for so many seconds. */
+async function provider(t: TestContext, seconds = 3600): Promise<string> {
+  const script = fileURLToPath(new URL('fixtures/codes/provider.mjs', import.meta.url));
+  const child = spawn(process.execPath, [script, String(seconds)], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const gone = once(child, 'exit');
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await gone;
+  });
+  for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('http')) return line;
+  throw new Error('the provider did not start');
+}
+
+const settings = (issuer: string, more: object = {}) => ({ oauth: { site: { issuer, client_id: 'kuznia', scope: 'openid offline_access', ...more } } });
+const kept = async (home: string) => oauthTokens.parse(JSON.parse((await new SecretStore(home).get('site'))?.value ?? '{}'));
+const approve = (issuer: string, code: unknown, how = '') => fetch(`${issuer}/test/approve?code=${z.string().parse(code)}${how}`);
+const signal = new AbortController().signal;
+
+test('device flow: the model gets address and code, the store the token, nobody the token in an answer', async (t) => {
+  const issuer = await provider(t);
+  const home = authHome(t, settings(issuer));
+  const server = await openAuthServer(t, home);
+  const held = await server.value('auth_sign_in', { name: 'site', dry_run: true });
+  assert.deepEqual(held['would_send'], { issuer, client_id: 'kuznia', scope: 'openid offline_access' });
+  const begun = await server.value('auth_sign_in', { name: 'site' });
+  assert.match((await server.call('auth_status')).text, /waiting for the person/);
+  assert.equal((await approve(issuer, begun['code'])).status, 200);
+  const status = await until('signed in', async () => {
+    const { text } = await server.call('auth_status');
+    return text.includes('"state":"signed in"') && text;
+  }, 15_000);
+  const token = await resolveSecret('secret://site', [storeSecrets(home)]);
+  const tokens = await kept(home);
+  assert.equal(token, tokens.access_token);
+  assert.ok(tokens.refresh_token);
+  assert.ok(!status.includes(token) && /"name":"site","kind":"oauth".*"expires"/.test(status), status);
+  assert.equal(redact(`token ${token}`), 'token [secret:site]');
+  // Revoked, then forgotten.
+  assert.match(await server.fault('auth_sign_out', { name: 'site' }), /person has to decide.*kuznia login site --out/);
+});
+
+test('a sign-in that is declined says so', async (t) => {
+  const issuer = await provider(t);
+  const home = authHome(t, settings(issuer));
+  const shown: string[] = [];
+  const going = login({ home, env: {} }, 'site', ({ code = '' }) => void shown.push(code), signal);
+  await until('the code', () => shown[0]);
+  await approve(issuer, shown[0], '&deny=1');
+  await assert.rejects(going, /site was not completed: it was declined/);
+});
+
+test('authorization code with PKCE over loopback; the refresh is done once by two processes; revoked tokens are dead', async (t) => {
+  const issuer = await provider(t, 63);
+  const home = authHome(t, settings(issuer, { flow: 'browser' }));
+  const going = login({ home, env: {} }, 'site', ({ url }) => void browse(url), signal);
+  // Another page that calls the port is not listened to.
+  async function browse(url: string): Promise<void> {
+    const redirect = new URL(url).searchParams.get('redirect_uri') ?? '';
+    assert.equal((await fetch(`${redirect}?code=evil&state=wrong`)).status, 404);
+    const jar = new Map<string, string>();
+    for (let next = url, hops = 0; hops < 12; hops++) {
+      const answer = await fetch(next, { redirect: 'manual', headers: { cookie: [...jar].map((pair) => pair.join('=')).join('; ') } });
+      for (const cookie of answer.headers.getSetCookie()) {
+        const [name = '', value = ''] = (cookie.split(';')[0] ?? '').split('=');
+        jar.set(name, value);
+      }
+      const to = answer.headers.get('location');
+      if (to === null) return;
+      next = new URL(to, next).href;
+    }
+  }
+  await going;
+  const first = await kept(home);
+  // It lives for 63 s and is renewed 60 s before its end.
+  await new Promise((resolve) => setTimeout(resolve, 3200));
+  const script = `import { accessToken } from './kit/secret-oauth.ts'; console.log(await accessToken(process.argv[1], 'site'));`;
+  const other = () => promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, home]);
+  const both = await Promise.all([accessToken(home, 'site'), accessToken(home, 'site'), other().then(({ stdout }) => stdout.trim())]);
+  assert.equal(new Set(both).size, 1);
+  assert.ok(!both.includes(first.access_token));
+  const refreshes = Number(await (await fetch(`${issuer}/test/refreshes`)).text());
+  assert.equal(refreshes, 1);
+  const { logout } = await import('../servers/auth/definition.ts');
+  const last = await kept(home);
+  assert.deepEqual(await logout(home, 'site'), { revoked: true });
+  const body = new URLSearchParams({ token: last.access_token, client_id: 'kuznia' });
+  const dead = await (await fetch(`${issuer}/token/introspection`, { method: 'POST', body })).json();
+  assert.deepEqual(dead, { active: false });
+  await assert.rejects(accessToken(home, 'site'), /does not exist.*kuznia login site/);
+});
+
+test('an issuer that calls itself otherwise, is in the open or gone is refused', async (t) => {
+  const evil = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ issuer: 'https://accounts.example', token_endpoint: 'https://evil.test/token' }));
+  }).listen(0, '127.0.0.1');
+  await once(evil, 'listening');
+  t.after(() => evil.close());
+  const { port } = z.object({ port: z.number() }).parse(evil.address());
+  for (const [issuer, why] of [
+    [`http://127.0.0.1:${port}`, /did not describe itself/],
+    ['http://accounts.example', /is not https/],
+    ['http://127.0.0.1:1', /did not describe itself/],
+  ] as const) {
+    const home = authHome(t, settings(issuer));
+    await assert.rejects(login({ home, env: {} }, 'site', () => undefined, signal), why);
+  }
+  const server = await openAuthServer(t, authHome(t));
+  assert.match(await server.fault('auth_sign_in', { name: 'nowhere' }), /no provider nowhere.*servers\.auth\.oauth\.nowhere/);
+});

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { connect } from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { redeem } from '../kit/handles.ts';
+import { authHome, handleOf, keep, openAuthServer, ticketOf } from './auth-kit.ts';
+import { freePort } from './doubles/mail-dovecot.ts';
+import { gammu } from './doubles/sms-gammu.ts';
+import { twilio } from './doubles/sms-twilio.ts';
+import { missing } from './support.ts';
+
+const origin = 'https://bank.example';
+const from = '+48123456789';
+const use = { purpose: 'two-factor', origin } as const;
+const sid = `AC${'0'.repeat(32)}`;
+const key = 'webhook-signing-key-1';
+
+async function opened(t: TestContext, sms: object) {
+  const port = await freePort();
+  const home = authHome(t, { sms: { phone: sms }, listen: `127.0.0.1:${port}` });
+  await keep(home, { key: { value: key } });
+  const server = await openAuthServer(t, home);
+  const expect = async (sender = from) => ticketOf(await server.value('auth_expect_code', { origin, from: sender, within_s: 20 }));
+  const url = `http://127.0.0.1:${port}/sms/phone`;
+  const post = (body: string, headers: Record<string, string>) => fetch(url, { method: 'POST', body, headers });
+  const code = async (ticket: string) => {
+    const answer = await server.call('auth_wait_code', { ticket });
+    assert.ok(answer.ok && !/\b\d{6}\b/.test(answer.text.replace(/"arrived":"[^"]*"/, '')), answer.text);
+    return redeem(handleOf(answer.value), use, home);
+  };
+  return { server, expect, post, code, port, url };
+}
+
+const hex = (text: string) => createHmac('sha256', key).update(text).digest('hex');
+const seconds = (offset = 0) => String(Math.floor(Date.now() / 1000) + offset);
+
+test('Twilio, asked every two seconds: only what came since, inbound, from that number', async (t) => {
+  const double = await twilio(t, sid, key);
+  double.arrive(from, 'Your code is 111111');
+  await sleep(2100);
+  const { expect, code, server } = await opened(t, { type: 'twilio', account_sid: sid, auth_token: 'secret://key', api: double.url });
+  const ticket = await expect();
+  double.arrive(from, 'Your code is 222222', 'outbound-api');
+  double.arrive('+48999999999', 'Your code is 333333');
+  double.arrive('+48 123-456-789', 'Twój kod: 482 913');
+  assert.equal(await code(ticket), '482913');
+  const polls = double.polls();
+  await sleep(2500);
+  assert.equal(double.polls(), polls, 'nobody waits: nobody asks');
+  assert.match((await server.call('auth_status', { test: true })).text, /"ok":true,"note":"Twilio account/);
+});
+
+test("Twilio's webhook: its signature over address and fields, one id once", async (t) => {
+  const address = 'https://hooks.example/sms/phone';
+  const { expect, code, post } = await opened(t, { type: 'twilio', account_sid: sid, auth_token: 'secret://key', public_url: address });
+  const ticket = await expect();
+  const fields = { MessageSid: 'SM1', From: from, Body: 'Your code is 650031', To: '+1' };
+  const signed = Object.keys(fields).sort().map((name) => name + new URLSearchParams(fields).get(name)).join('');
+  const signature = createHmac('sha1', key).update(address + signed).digest('base64');
+  const type = { 'content-type': 'application/x-www-form-urlencoded' };
+  const body = new URLSearchParams(fields).toString();
+  assert.equal((await post(body.replace('650031', '650032'), { ...type, 'x-twilio-signature': signature })).status, 403);
+  assert.equal((await post(body, type)).status, 403);
+  const good = await post(body, { ...type, 'x-twilio-signature': signature });
+  assert.deepEqual([good.status, await good.text()], [200, '<Response/>']);
+  assert.equal(await code(ticket), '650031');
+});
+
+test('SMS Gateway for Android: signature and time', async (t) => {
+  const { expect, code, post } = await opened(t, { type: 'android', signing_key: 'secret://key' });
+  const ticket = await expect('ACME');
+  const body = JSON.stringify({ deviceId: 'd', event: 'sms:received', id: 'e1', payload: { messageId: 'm1', message: '【ACME】验证码551826', phoneNumber: 'ACME', simNumber: 1, receivedAt: new Date().toISOString() }, webhookId: 'w' });
+  const send = (at: string, mac = hex(body + at)) => post(body, { 'content-type': 'application/json', 'x-timestamp': at, 'x-signature': mac });
+  assert.equal((await send(seconds(-400))).status, 403, 'too old');
+  assert.equal((await send(seconds(), 'ab'.repeat(32))).status, 403);
+  assert.equal((await send(seconds())).status, 200);
+  assert.equal(await code(ticket), '551826');
+});
+
+test('any other sender: signed with its time; replayed, huge, and a port scan get nothing', async (t) => {
+  const { expect, code, post, port, url } = await opened(t, { type: 'webhook', secret: 'secret://key' });
+  await assert.rejects(fetch(url, { method: 'POST' }), 'nobody waits: nothing listens');
+  const ticket = await expect();
+  const send = (text: string, at = seconds()) => {
+    const body = JSON.stringify({ from: text.includes('now') ? from : '+1', text });
+    return { at, go: () => post(body, { 'x-timestamp': at, 'x-signature': `sha256=${hex(`${at}.${body}`)}` }) };
+  };
+  const first = send('other 123123');
+  assert.equal((await first.go()).status, 200);
+  assert.equal((await first.go()).status, 403, 'replayed');
+  assert.equal((await send('old', seconds(-301)).go()).status, 403);
+  assert.equal((await send('no time', 'x').go()).status, 403);
+  const huge = await post('x'.repeat(10 * 1024 * 1024), {}).catch(() => undefined);
+  assert.ok(huge === undefined || huge.status === 413);
+  assert.equal((await fetch(url)).status, 404);
+  assert.equal((await fetch(url.replace('phone', 'other'), { method: 'POST' })).status, 404);
+  for (const bytes of ['', 'GET / HTTP/9\r\n\r\n', '\0\0\0', 'POST /sms/phone HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n']) {
+    connect(port, '127.0.0.1').on('error', () => undefined).write(bytes || '\n');
+  }
+  assert.equal((await send('Your code is 847261 now').go()).status, 200);
+  assert.equal(await code(ticket), '847261');
+});
+
+test('a port that is in use is told, with the setting', async (t) => {
+  const { expect, server, port } = await opened(t, { type: 'webhook', secret: 'secret://key' });
+  await expect();
+  const home = authHome(t, { sms: { phone: { type: 'webhook', secret: 'secret://key' } }, listen: `127.0.0.1:${port}` });
+  await keep(home, { key: { value: key } });
+  const other = await openAuthServer(t, home);
+  assert.match(await other.fault('auth_expect_code', { origin, from }), /cannot be received at .*AUTH_LISTEN/);
+  assert.match(await server.fault('auth_expect_code', { origin, from, source: 'fax' }), /no source fax\. There are phone/);
+});
+
+test('a real gammu-smsd with its dummy modem', { skip: missing('KUZNIA_GAMMU_SMSD'), timeout: 60_000 }, async (t) => {
+  const modem = await gammu(t);
+  const { expect, code } = await opened(t, { type: 'gammu', inbox: modem.inbox });
+  const ticket = await expect();
+  modem.arrive(from, 'Twój kod weryfikacyjny: 738291 — ważny 5 minut');
+  assert.equal(await code(ticket), '738291', modem.log());
+});
