@@ -21,8 +21,9 @@ kuznia doctor: what is there, what is missing, and how to get it.
 
 Usage: kuznia doctor [--json]
 
-  --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}], "servers": [{"name", "state", "reason", "tools"}],
-          "roles": [{"role", "model", "why"}], "secrets": {"folder", "kept", "count"}, "programs": [{"name", "path", "get"}]}
+  --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}],
+          "servers": [{"name", "state", "reason", "tools"}], "roles": [{"role", "model", "why"}],
+          "secrets": {"folder", "kept", "count"}, "programs": [{"name", "path", "use", "get"}]}
 The exit code is 1 when something that is needed is missing; a model is not needed to serve the tools.
 
 Example: kuznia doctor
@@ -85,7 +86,7 @@ function ofServer({ name, state, reason, tools }: ServerState): Check {
     name: 'server',
     ok,
     needed: false,
-    found: `${name} ${state}${ok ? `, tools: ${tools}` : why}`,
+    found: `${name}: ${state}${ok ? `, tools: ${tools}` : why}`,
     fix,
   };
 }
@@ -96,7 +97,7 @@ function ofRole({ role, model, why }: RoleState): Check {
 }
 
 function ofSecrets({ folder, kept, count, error }: SecretState): Check {
-  const where = kept === 'keyring' ? "the system's keyring" : `${folder}/identity.txt`;
+  const where = kept === 'keyring' ? "the system's keyring" : join(folder, 'identity.txt');
   const held = `${count} in ${folder}, encrypted; their key is in ${where}`;
   const found = error ?? (kept === undefined ? 'none is kept yet: kuznia secret add NAME' : held);
   return { name: 'secrets', ok: error === undefined, needed: false, found };

@@ -76,6 +76,7 @@ export async function evaluate(chosen: readonly Task[], scope: Evaluation): Prom
   const { bold, dim, green, red } = painter(io);
   const began = new Date().toISOString();
   const attempts: Attempt[] = [];
+  let failed: { error: unknown } | undefined;
   if (!json) io.err(`${chosen.length} tasks, ${info.name}, runs: ${runs}\n`);
   try {
     for (let run = 1; run <= runs; run++) {
@@ -90,7 +91,8 @@ export async function evaluate(chosen: readonly Task[], scope: Evaluation): Prom
       }
     }
   } catch (error) {
-    if (!signal.aborted) throw error;
+    // What is known by then is printed first.
+    if (!signal.aborted) failed = { error };
   }
   const complete = attempts.length === runs * chosen.length;
   const rows = totals(attempts);
@@ -103,6 +105,7 @@ export async function evaluate(chosen: readonly Task[], scope: Evaluation): Prom
     io.out(`${bold(head)}\n${lines.join('\n')}\n`);
     if (!complete) io.err(`Stopped: ${attempts.length} of ${runs * chosen.length} attempts were made.\n`);
   }
+  if (failed) throw failed.error;
   if (!complete) return EXIT.interrupted;
   return attempts.every((one) => one.silent) ? EXIT.failed : EXIT.done;
 }

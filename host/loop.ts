@@ -95,6 +95,8 @@ export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, voi
 
   for (let round = 1; round <= maxRounds; round++) {
     const tools = await shown.tools(signal);
+    const notice = shown.notice();
+    if (notice) yield { type: 'notice', text: notice };
     yield* roomFor(scope, tools);
     const said = yield* oneRound(scope, tools);
     const reply: ChatMessage = { role: 'assistant', content: said.text };

@@ -17,7 +17,7 @@ const commands: Record<string, Entry> = {
   chat,
   run: { says: 'one task, without a conversation', load: () => import('./run.ts') },
   call: { says: 'call one tool', load: () => import('./call.ts') },
-  tools: { says: 'list the tools', load: () => import('./tools.ts') },
+  tools: { says: 'list the tools, or those for a task', load: () => import('./tools.ts') },
   serve: { says: 'serve the tools to an editor or another agent (MCP)', load: () => import('./serve.ts') },
   models: { says: 'the models there are, what each is for; get or remove one', load: () => import('./models-command.ts') },
   approve: { says: 'decide on a call of another agent, or on a forged tool', load: () => import('./approve.ts') },

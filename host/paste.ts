@@ -3,6 +3,8 @@ import { StringDecoder } from 'node:string_decoder';
 
 /** What a terminal puts around a paste, where it is asked to (xterm's bracketed paste mode). */
 export const PASTES = { on: '\u001b[?2004h', off: '\u001b[?2004l' };
+/** One key: an escape sequence (ECMA-48, 5.4) as a whole, or a letter. */
+const KEY = /\u001b(?:\[[0-?]*[ -/]*[@-~]|O[^]|[^])?|[^]/gu;
 const START = '\u001b[200~';
 const END = '\u001b[201~';
 /** A terminal that went away in the middle would swallow every key after it, Ctrl-C too. */
@@ -11,6 +13,8 @@ const LOST_MS = 2_000;
 const ESCAPE_MS = 30;
 const MOST_CHARS = 400_000;
 const MOST_KEPT = 20;
+/** A longer line is shown as what it is: it would fill the screen. */
+const LONG_LINE = 400;
 
 /**
  * Between a terminal and readline: a paste of several lines becomes one word that stands for it, so that no line of it
@@ -76,7 +80,7 @@ export class Pastes extends Transform {
 
   #give(text: string): void {
     if (text === '') return;
-    if (this.#paste === undefined) this.push(text);
+    if (this.#paste === undefined) this.#keys(text);
     else if (this.#paste.length < MOST_CHARS) this.#paste += text;
   }
 
@@ -88,15 +92,20 @@ export class Pastes extends Transform {
       .replace(/\n+$/, '');
     this.#paste = undefined;
     const lines = text.split('\n').length;
-    if (lines === 1 && !text.includes('\t')) {
-      if (text !== '') this.push(text);
-      return;
-    }
+    if (lines === 1 && text.length <= LONG_LINE && !text.includes('\t')) return this.#keys(text);
     this.#count += 1;
-    const token = `[paste ${this.#count}: ${lines} ${lines === 1 ? 'line' : 'lines'}]`;
+    const size = lines > 1 ? `${lines} lines` : `${text.length} characters`;
+    const token = `[paste ${this.#count}: ${size}]`;
     this.#kept.push({ token, text });
     if (this.#kept.length > MOST_KEPT) this.#kept.shift();
-    this.push(token);
+    this.#keys(token);
+  }
+
+  /** A letter at a time: what comes at once readline puts at the end of the line, wherever the cursor is (Node 20 to 24). */
+  #keys(text: string): void {
+    // Tabs among other text were pasted, at a terminal without the mode: no completion is wanted.
+    if (text.length > 1 && text.includes('\t')) this.push(text);
+    else for (const [key] of text.matchAll(KEY)) this.push(key);
   }
 }
 

@@ -32,7 +32,7 @@ export class Prompt {
   readonly #typed: string[] = [];
   readonly #pastes = new Pastes();
   readonly #leave: () => void;
-  #before: Promise<unknown> = Promise.resolve();
+  #reading: Promise<string | undefined> | undefined;
   #muted = true;
   #ended = false;
   #wake: () => void = () => {};
@@ -85,10 +85,12 @@ export class Prompt {
    * What was typed, with the lines of one paste together; undefined at the end of the input. One question at a time: the next
    * waits until this one is answered, also when nobody waits for that any more.
    */
-  read(label: string): Promise<string | undefined> {
-    const answer = this.#before.then(() => this.#read(label));
-    this.#before = answer;
-    return answer;
+  async read(label: string): Promise<string | undefined> {
+    while (this.#reading) await this.#reading;
+    this.#reading = this.#read(label).finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
   }
 
   async #read(label: string): Promise<string | undefined> {
@@ -111,7 +113,7 @@ export class Prompt {
 
   /** A question that must be decided now: what was typed before it does not count. */
   async confirm(question: string): Promise<Decision> {
-    await this.#before;
+    while (this.#reading) await this.#reading;
     this.#typed.length = 0;
     const answer = (await this.read(question)) ?? '';
     return DECISIONS.get(answer.trim().toLowerCase()) ?? 'no';

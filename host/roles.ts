@@ -119,14 +119,16 @@ export function pickRole(
   });
   if (!best) return undefined;
   const reasons = all.map(({ holds, says, lacks }) => (holds(best) ? says : lacks)).filter(Boolean);
-  const alone = able.length === 1 ? `the only one for it` : `the ${order} of ${able.length} for it`;
+  const alike = able.filter((one) => all.every(({ holds }) => holds(one) === holds(best)));
+  const alone =
+    able.length === 1
+      ? 'the only one for it'
+      : alike.length > 1
+        ? `the ${order} of ${alike.length} like that`
+        : '';
   const size = `${round(best.billions)}B`;
-  return {
-    name: best.name,
-    why: [must === 'vision' ? 'sees images' : '', ...reasons, `${alone} (${size})`]
-      .filter(Boolean)
-      .join('; '),
-  };
+  const words = [must === 'vision' ? 'sees images' : '', ...reasons, alone].filter(Boolean).join('; ');
+  return { name: best.name, why: `${size}; ${words}` };
 }
 
 /** Every role that some model can take. */

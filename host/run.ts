@@ -1,7 +1,7 @@
 import { text as readAll } from 'node:stream/consumers';
 import { asCommand, type Approval } from './approval.ts';
 import type { CallRecord } from './calls.ts';
-import { turnScope } from './chat/scope.ts';
+import { Scope } from './chat/scope.ts';
 import type { Image } from './connections.ts';
 import { decider } from './deciding.ts';
 import { TurnDisplay } from './display.ts';
@@ -91,14 +91,12 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
       };
   let end: TurnEnd | undefined;
   try {
-    const scope = await turnScope(
-      session,
-      () => info,
-      () => task,
-    );
+    const talk = new Scope(session);
+    const scope = await talk.forTurn(info, task);
     const seen = images.length > 0 ? await scope.see(images, signal) : {};
     if (seen.notice) display.show({ type: 'notice', text: seen.notice });
     const content = [task, seen.text].filter(Boolean).join('\n\n');
+    talk.heard(content);
     const question = { role: 'user' as const, content, ...(seen.images && { images: seen.images }) };
     const options = { ...scope, model, info, connections, messages: [question], allowed, approve, signal };
     for await (const event of turn({ ...options, turn: newTurn(info.name).id })) {

@@ -98,7 +98,14 @@ async function list(home: string, json: boolean, io: Io): Promise<number> {
   const store = secretStore(home, io.env);
   const all = Object.entries(await store.all());
   const secrets = all
-    .map(([name, { value: _, ...rest }]) => ({ name, ...rest }))
+    .map(([name, { kind, origins, added, changed, expires }]) => ({
+      name,
+      kind,
+      origins,
+      added,
+      changed,
+      expires,
+    }))
     .sort((a, b) => a.name.localeCompare(b.name));
   const kept = store.kept();
   if (json) io.out(`${JSON.stringify({ identity: kept ?? null, secrets })}\n`);

@@ -66,6 +66,11 @@ export class Shown {
     return some.length < all.length ? [...some, FIND_TOOLS] : some;
   }
 
+  /** Why tools are found by words alone; each reason once. */
+  notice(): string | undefined {
+    return this.#index.takeNotice();
+  }
+
   /** True for the host's own tool; else the servers answer. */
   isFind(name: string): boolean {
     return name === FIND_TOOLS.name;

@@ -35,7 +35,11 @@ const LONGEST_LINE = 4096;
 const LONGEST_PATH = 103;
 
 const handle = /^code:([0-9a-f]{12})\.([A-Za-z0-9_-]{22})$/;
-const asked = z.object({ handle: z.string(), purpose: z.enum(['two-factor', 'link', 'password']), origin: z.string() });
+const asked = z.object({
+  handle: z.string(),
+  purpose: z.enum(['two-factor', 'link', 'password']),
+  origin: z.string(),
+});
 const answered = z.object({
   value: z.string().optional(),
   label: z.string().default('code'),
@@ -82,7 +86,8 @@ export class Handles {
     if (!held) throw refused('it was spent already, is older than 2 minutes, or never was');
     if (held.until <= this.#now()) throw refused('it is older than 2 minutes');
     if (held.origin !== use.origin) throw refused(`it was made for ${held.origin}, not for ${use.origin}`);
-    if (held.purpose !== use.purpose) throw refused(`it was made for ${held.purpose}, not for ${use.purpose}`);
+    if (held.purpose !== use.purpose)
+      throw refused(`it was made for ${held.purpose}, not for ${use.purpose}`);
     return held;
   }
 
@@ -134,7 +139,8 @@ export class Handles {
   }
 }
 
-const refused = (why: string) => new ToolError(`The code was not given out: ${why}. Get a new handle and use it at once.`);
+const refused = (why: string) =>
+  new ToolError(`The code was not given out: ${why}. Get a new handle and use it at once.`);
 
 const socketPath = (home: string, issuer: string) => join(home, 'run', `code-${issuer}.sock`);
 
@@ -170,7 +176,9 @@ export async function redeem(ref: string, use: Use, home: string): Promise<strin
   }
   const entry = await secretStore(home).get(name);
   if (!entry || entry.kind === 'otp') {
-    throw new ToolError(`There is no secret ${name} to be typed. A person adds it: kuznia secret add ${name} --origin ${use.origin}`);
+    throw new ToolError(
+      `There is no secret ${name} to be typed. A person adds it: kuznia secret add ${name} --origin ${use.origin}`,
+    );
   }
   await allowed(home, name, use);
   const value = entry.kind === 'oauth' ? await accessToken(home, name) : entry.value;
@@ -199,7 +207,9 @@ async function overSocket(ref: string, use: Use, home: string): Promise<string> 
 function exchange(path: string, request: object): Promise<string> {
   return new Promise((resolve, reject) => {
     const gone = () =>
-      reject(new ToolError('The server that made this handle is gone, and the code with it. Get a new handle.'));
+      reject(
+        new ToolError('The server that made this handle is gone, and the code with it. Get a new handle.'),
+      );
     const socket = connect(path);
     let text = '';
     socket.setTimeout(ANSWER_MS, () => socket.destroy(new Error('no answer')));

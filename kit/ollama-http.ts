@@ -214,7 +214,7 @@ function notPulled(said: string, model: string): ModelError {
   }
   return new ModelError(
     'server',
-    `Ollama could not download ${model} (${said}): see its connection and try again.`,
+    `Ollama could not download ${model} (${said}): check its connection, then try again.`,
   );
 }
 

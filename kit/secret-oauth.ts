@@ -55,7 +55,9 @@ export async function accessToken(home: string, name: string): Promise<string> {
       }
       if (error instanceof ToolError) throw error;
       const why = error instanceof Error ? error.message : 'no answer';
-      throw new ToolError(`The sign-in ${name} could not be refreshed at ${now.client.issuer}: ${why}. Try again.`);
+      throw new ToolError(
+        `The sign-in ${name} could not be refreshed at ${now.client.issuer}: ${why}. Try again.`,
+      );
     }
   });
 }
@@ -115,9 +117,12 @@ export async function oauthConfiguration(client: OauthClient): Promise<Configura
   const issuer = new URL(client.issuer);
   const local = issuer.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(issuer.hostname);
   if (issuer.protocol !== 'https:' && !local) {
-    throw new ToolError(`${client.issuer} is not https: tokens would travel in the open. Correct the issuer.`);
+    throw new ToolError(
+      `${client.issuer} is not https: tokens would travel in the open. Correct the issuer.`,
+    );
   }
-  if (client.client_secret) registerSecret(client.client_secret, { label: `${client.client_id} client secret` });
+  if (client.client_secret)
+    registerSecret(client.client_secret, { label: `${client.client_id} client secret` });
   const auth = client.client_secret === undefined ? None() : ClientSecretPost(client.client_secret);
   const execute = local ? { execute: [allowInsecureRequests] } : {};
   try {
@@ -125,6 +130,8 @@ export async function oauthConfiguration(client: OauthClient): Promise<Configura
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
     const why = error instanceof Error ? error.message : 'no answer';
-    throw new ToolError(`${client.issuer} did not describe itself as an OAuth provider (${why}${cause}). Check the issuer.`);
+    throw new ToolError(
+      `${client.issuer} did not describe itself as an OAuth provider (${why}${cause}). Check the issuer.`,
+    );
   }
 }

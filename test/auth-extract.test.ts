@@ -28,7 +28,12 @@ test('the corpus has what it claims', () => {
 
 test('the origin-bound line says it outright, whatever else is in the text', () => {
   const found = extractCode({ text: 'Your code is 111222, not 333444.\n\n@login.example #556677' });
-  assert.deepEqual(found, { kind: 'code', code: '556677', host: 'login.example', reason: 'a line bound to login.example' });
+  assert.deepEqual(found, {
+    kind: 'code',
+    code: '556677',
+    host: 'login.example',
+    reason: 'a line bound to login.example',
+  });
 });
 
 test('hidden, styled and broken HTML: only what a person sees counts', () => {
@@ -44,7 +49,19 @@ test('hidden, styled and broken HTML: only what a person sees counts', () => {
 });
 
 test('hostile text costs linear time', () => {
-  for (const text of ['<div '.repeat(80_000), '<!--'.repeat(100_000), '1 '.repeat(20_000), 'code '.repeat(80_000), '1-'.repeat(200_000), 'kod: '.repeat(80_000), `${'"<p title="'.repeat(40_000)}`, '('.repeat(300_000), '-'.repeat(300_000), ' '.repeat(300_000), '@a'.repeat(150_000)]) {
+  for (const text of [
+    '<div '.repeat(80_000),
+    '<!--'.repeat(100_000),
+    '1 '.repeat(20_000),
+    'code '.repeat(80_000),
+    '1-'.repeat(200_000),
+    'kod: '.repeat(80_000),
+    '"<p title="'.repeat(40_000),
+    '('.repeat(300_000),
+    '-'.repeat(300_000),
+    ' '.repeat(300_000),
+    '@a'.repeat(150_000),
+  ]) {
     for (const message of [{ text }, { html: text }, { subject: text }]) {
       const started = performance.now();
       extractCode(message);
@@ -57,5 +74,7 @@ test('hostile text costs linear time', () => {
 test('a sign-in link is one of the site itself', () => {
   const text = `Log in: https://app.login.example/auth/magic?token=abcdefghijklmnop1234
     or https://login.example.evil.test/auth?token=abcdefghijklmnop1234, see https://login.example/privacy/abcdefghijklmnop1234`;
-  assert.deepEqual(extractLinks({ text }, 'login.example'), ['https://app.login.example/auth/magic?token=abcdefghijklmnop1234']);
+  assert.deepEqual(extractLinks({ text }, 'login.example'), [
+    'https://app.login.example/auth/magic?token=abcdefghijklmnop1234',
+  ]);
 });

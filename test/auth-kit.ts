@@ -33,7 +33,10 @@ export function authHome(t: TestContext, settings: object = {}): string {
 }
 
 /** Puts secrets into a home's store. */
-export async function keep(home: string, entries: Record<string, Partial<SecretEntry> & { value: string }>): Promise<void> {
+export async function keep(
+  home: string,
+  entries: Record<string, Partial<SecretEntry> & { value: string }>,
+): Promise<void> {
   await new SecretStore(home, {}).update((all) => {
     for (const [name, entry] of Object.entries(entries)) {
       all[name] = { kind: 'secret', origins: [], added: new Date().toISOString(), ...entry };
@@ -86,5 +89,7 @@ export async function openAuthServer(t: TestContext, home: string) {
 }
 
 /** The handle of an answer. */
-export const handleOf = (value: Record<string, unknown>) => z.object({ handle: z.string() }).parse(value).handle;
-export const ticketOf = (value: Record<string, unknown>) => z.object({ ticket: z.string() }).parse(value).ticket;
+export const handleOf = (value: Record<string, unknown>) =>
+  z.object({ handle: z.string() }).parse(value).handle;
+export const ticketOf = (value: Record<string, unknown>) =>
+  z.object({ ticket: z.string() }).parse(value).ticket;

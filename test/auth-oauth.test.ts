@@ -28,9 +28,13 @@ async function provider(t: TestContext, seconds = 3600): Promise<string> {
   throw new Error('the provider did not start');
 }
 
-const settings = (issuer: string, more: object = {}) => ({ oauth: { site: { issuer, client_id: 'kuznia', scope: 'openid offline_access', ...more } } });
-const kept = async (home: string) => oauthTokens.parse(JSON.parse((await new SecretStore(home).get('site'))?.value ?? '{}'));
-const approve = (issuer: string, code: unknown, how = '') => fetch(`${issuer}/test/approve?code=${z.string().parse(code)}${how}`);
+const settings = (issuer: string, more: object = {}) => ({
+  oauth: { site: { issuer, client_id: 'kuznia', scope: 'openid offline_access', ...more } },
+});
+const kept = async (home: string) =>
+  oauthTokens.parse(JSON.parse((await new SecretStore(home).get('site'))?.value ?? '{}'));
+const approve = (issuer: string, code: unknown, how = '') =>
+  fetch(`${issuer}/test/approve?code=${z.string().parse(code)}${how}`);
 const signal = new AbortController().signal;
 
 test('device flow: the model gets address and code, the store the token, nobody the token in an answer', async (t) => {
@@ -42,10 +46,14 @@ test('device flow: the model gets address and code, the store the token, nobody 
   const begun = await server.value('auth_sign_in', { name: 'site' });
   assert.match((await server.call('auth_status')).text, /waiting for the person/);
   assert.equal((await approve(issuer, begun['code'])).status, 200);
-  const status = await until('signed in', async () => {
-    const { text } = await server.call('auth_status');
-    return text.includes('"state":"signed in"') && text;
-  }, 15_000);
+  const status = await until(
+    'signed in',
+    async () => {
+      const { text } = await server.call('auth_status');
+      return text.includes('"state":"signed in"') && text;
+    },
+    15_000,
+  );
   const token = await resolveSecret('secret://site', [storeSecrets(home)]);
   const tokens = await kept(home);
   assert.equal(token, tokens.access_token);
@@ -53,7 +61,10 @@ test('device flow: the model gets address and code, the store the token, nobody 
   assert.ok(!status.includes(token) && /"name":"site","kind":"oauth".*"expires"/.test(status), status);
   assert.equal(redact(`token ${token}`), 'token [secret:site]');
   // Revoked, then forgotten.
-  assert.match(await server.fault('auth_sign_out', { name: 'site' }), /person has to decide.*kuznia login site --out/);
+  assert.match(
+    await server.fault('auth_sign_out', { name: 'site' }),
+    /person has to decide.*kuznia login site --out/,
+  );
 });
 
 test('a sign-in that is declined says so', async (t) => {
@@ -76,7 +87,10 @@ test('authorization code with PKCE over loopback; the refresh is done once by tw
     assert.equal((await fetch(`${redirect}?code=evil&state=wrong`)).status, 404);
     const jar = new Map<string, string>();
     for (let next = url, hops = 0; hops < 12; hops++) {
-      const answer = await fetch(next, { redirect: 'manual', headers: { cookie: [...jar].map((pair) => pair.join('=')).join('; ') } });
+      const answer = await fetch(next, {
+        redirect: 'manual',
+        headers: { cookie: [...jar].map((pair) => pair.join('=')).join('; ') },
+      });
       for (const cookie of answer.headers.getSetCookie()) {
         const [name = '', value = ''] = (cookie.split(';')[0] ?? '').split('=');
         jar.set(name, value);
@@ -91,8 +105,13 @@ test('authorization code with PKCE over loopback; the refresh is done once by tw
   // It lives for 63 s and is renewed 60 s before its end.
   await new Promise((resolve) => setTimeout(resolve, 3200));
   const script = `import { accessToken } from './kit/secret-oauth.ts'; console.log(await accessToken(process.argv[1], 'site'));`;
-  const other = () => promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, home]);
-  const both = await Promise.all([accessToken(home, 'site'), accessToken(home, 'site'), other().then(({ stdout }) => stdout.trim())]);
+  const other = () =>
+    promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, home]);
+  const both = await Promise.all([
+    accessToken(home, 'site'),
+    accessToken(home, 'site'),
+    other().then(({ stdout }) => stdout.trim()),
+  ]);
   assert.equal(new Set(both).size, 1);
   assert.ok(!both.includes(first.access_token));
   const refreshes = Number(await (await fetch(`${issuer}/test/refreshes`)).text());
@@ -108,7 +127,9 @@ test('authorization code with PKCE over loopback; the refresh is done once by tw
 
 test('an issuer that calls itself otherwise, is in the open or gone is refused', async (t) => {
   const evil = createServer((_request, response) => {
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ issuer: 'https://accounts.example', token_endpoint: 'https://evil.test/token' }));
+    response
+      .setHeader('content-type', 'application/json')
+      .end(JSON.stringify({ issuer: 'https://accounts.example', token_endpoint: 'https://evil.test/token' }));
   }).listen(0, '127.0.0.1');
   await once(evil, 'listening');
   t.after(() => evil.close());
@@ -119,8 +140,14 @@ test('an issuer that calls itself otherwise, is in the open or gone is refused',
     ['http://127.0.0.1:1', /did not describe itself/],
   ] as const) {
     const home = authHome(t, settings(issuer));
-    await assert.rejects(login({ home, env: {} }, 'site', () => undefined, signal), why);
+    await assert.rejects(
+      login({ home, env: {} }, 'site', () => undefined, signal),
+      why,
+    );
   }
   const server = await openAuthServer(t, authHome(t));
-  assert.match(await server.fault('auth_sign_in', { name: 'nowhere' }), /no provider nowhere.*servers\.auth\.oauth\.nowhere/);
+  assert.match(
+    await server.fault('auth_sign_in', { name: 'nowhere' }),
+    /no provider nowhere.*servers\.auth\.oauth\.nowhere/,
+  );
 });

@@ -21,9 +21,11 @@ async function opened(t: TestContext, sms: object) {
   const home = authHome(t, { sms: { phone: sms }, listen: `127.0.0.1:${port}` });
   await keep(home, { key: { value: key } });
   const server = await openAuthServer(t, home);
-  const expect = async (sender = from) => ticketOf(await server.value('auth_expect_code', { origin, from: sender, within_s: 20 }));
+  const expect = async (sender = from) =>
+    ticketOf(await server.value('auth_expect_code', { origin, from: sender, within_s: 20 }));
   const url = `http://127.0.0.1:${port}/sms/phone`;
-  const post = (body: string, headers: Record<string, string>) => fetch(url, { method: 'POST', body, headers });
+  const post = (body: string, headers: Record<string, string>) =>
+    fetch(url, { method: 'POST', body, headers });
   const code = async (ticket: string) => {
     const answer = await server.call('auth_wait_code', { ticket });
     assert.ok(answer.ok && !/\b\d{6}\b/.test(answer.text.replace(/"arrived":"[^"]*"/, '')), answer.text);
@@ -39,7 +41,12 @@ test('Twilio, asked every two seconds: only what came since, inbound, from that 
   const double = await twilio(t, sid, key);
   double.arrive(from, 'Your code is 111111');
   await sleep(2100);
-  const { expect, code, server } = await opened(t, { type: 'twilio', account_sid: sid, auth_token: 'secret://key', api: double.url });
+  const { expect, code, server } = await opened(t, {
+    type: 'twilio',
+    account_sid: sid,
+    auth_token: 'secret://key',
+    api: double.url,
+  });
   const ticket = await expect();
   double.arrive(from, 'Your code is 222222', 'outbound-api');
   double.arrive('+48999999999', 'Your code is 333333');
@@ -53,14 +60,27 @@ test('Twilio, asked every two seconds: only what came since, inbound, from that 
 
 test("Twilio's webhook: its signature over address and fields, one id once", async (t) => {
   const address = 'https://hooks.example/sms/phone';
-  const { expect, code, post } = await opened(t, { type: 'twilio', account_sid: sid, auth_token: 'secret://key', public_url: address });
+  const { expect, code, post } = await opened(t, {
+    type: 'twilio',
+    account_sid: sid,
+    auth_token: 'secret://key',
+    public_url: address,
+  });
   const ticket = await expect();
   const fields = { MessageSid: 'SM1', From: from, Body: 'Your code is 650031', To: '+1' };
-  const signed = Object.keys(fields).sort().map((name) => name + new URLSearchParams(fields).get(name)).join('');
-  const signature = createHmac('sha1', key).update(address + signed).digest('base64');
+  const signed = Object.keys(fields)
+    .sort()
+    .map((name) => name + new URLSearchParams(fields).get(name))
+    .join('');
+  const signature = createHmac('sha1', key)
+    .update(address + signed)
+    .digest('base64');
   const type = { 'content-type': 'application/x-www-form-urlencoded' };
   const body = new URLSearchParams(fields).toString();
-  assert.equal((await post(body.replace('650031', '650032'), { ...type, 'x-twilio-signature': signature })).status, 403);
+  assert.equal(
+    (await post(body.replace('650031', '650032'), { ...type, 'x-twilio-signature': signature })).status,
+    403,
+  );
   assert.equal((await post(body, type)).status, 403);
   const good = await post(body, { ...type, 'x-twilio-signature': signature });
   assert.deepEqual([good.status, await good.text()], [200, '<Response/>']);
@@ -70,8 +90,21 @@ test("Twilio's webhook: its signature over address and fields, one id once", asy
 test('SMS Gateway for Android: signature and time', async (t) => {
   const { expect, code, post } = await opened(t, { type: 'android', signing_key: 'secret://key' });
   const ticket = await expect('ACME');
-  const body = JSON.stringify({ deviceId: 'd', event: 'sms:received', id: 'e1', payload: { messageId: 'm1', message: '【ACME】验证码551826', phoneNumber: 'ACME', simNumber: 1, receivedAt: new Date().toISOString() }, webhookId: 'w' });
-  const send = (at: string, mac = hex(body + at)) => post(body, { 'content-type': 'application/json', 'x-timestamp': at, 'x-signature': mac });
+  const body = JSON.stringify({
+    deviceId: 'd',
+    event: 'sms:received',
+    id: 'e1',
+    payload: {
+      messageId: 'm1',
+      message: '【ACME】验证码551826',
+      phoneNumber: 'ACME',
+      simNumber: 1,
+      receivedAt: new Date().toISOString(),
+    },
+    webhookId: 'w',
+  });
+  const send = (at: string, mac = hex(body + at)) =>
+    post(body, { 'content-type': 'application/json', 'x-timestamp': at, 'x-signature': mac });
   assert.equal((await send(seconds(-400))).status, 403, 'too old');
   assert.equal((await send(seconds(), 'ab'.repeat(32))).status, 403);
   assert.equal((await send(seconds())).status, 200);
@@ -84,7 +117,10 @@ test('any other sender: signed with its time; replayed, huge, and a port scan ge
   const ticket = await expect();
   const send = (text: string, at = seconds()) => {
     const body = JSON.stringify({ from: text.includes('now') ? from : '+1', text });
-    return { at, go: () => post(body, { 'x-timestamp': at, 'x-signature': `sha256=${hex(`${at}.${body}`)}` }) };
+    return {
+      at,
+      go: () => post(body, { 'x-timestamp': at, 'x-signature': `sha256=${hex(`${at}.${body}`)}` }),
+    };
   };
   const first = send('other 123123');
   assert.equal((await first.go()).status, 200);
@@ -95,8 +131,15 @@ test('any other sender: signed with its time; replayed, huge, and a port scan ge
   assert.ok(huge === undefined || huge.status === 413);
   assert.equal((await fetch(url)).status, 404);
   assert.equal((await fetch(url.replace('phone', 'other'), { method: 'POST' })).status, 404);
-  for (const bytes of ['', 'GET / HTTP/9\r\n\r\n', '\0\0\0', 'POST /sms/phone HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n']) {
-    connect(port, '127.0.0.1').on('error', () => undefined).write(bytes || '\n');
+  for (const bytes of [
+    '',
+    'GET / HTTP/9\r\n\r\n',
+    '\0\0\0',
+    'POST /sms/phone HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n',
+  ]) {
+    connect(port, '127.0.0.1')
+      .on('error', () => undefined)
+      .write(bytes || '\n');
   }
   assert.equal((await send('Your code is 847261 now').go()).status, 200);
   assert.equal(await code(ticket), '847261');
@@ -105,17 +148,30 @@ test('any other sender: signed with its time; replayed, huge, and a port scan ge
 test('a port that is in use is told, with the setting', async (t) => {
   const { expect, server, port } = await opened(t, { type: 'webhook', secret: 'secret://key' });
   await expect();
-  const home = authHome(t, { sms: { phone: { type: 'webhook', secret: 'secret://key' } }, listen: `127.0.0.1:${port}` });
+  const home = authHome(t, {
+    sms: { phone: { type: 'webhook', secret: 'secret://key' } },
+    listen: `127.0.0.1:${port}`,
+  });
   await keep(home, { key: { value: key } });
   const other = await openAuthServer(t, home);
-  assert.match(await other.fault('auth_expect_code', { origin, from }), /cannot be received at .*AUTH_LISTEN/);
-  assert.match(await server.fault('auth_expect_code', { origin, from, source: 'fax' }), /no source fax\. There are phone/);
+  assert.match(
+    await other.fault('auth_expect_code', { origin, from }),
+    /cannot be received at .*AUTH_LISTEN/,
+  );
+  assert.match(
+    await server.fault('auth_expect_code', { origin, from, source: 'fax' }),
+    /no source fax\. There are phone/,
+  );
 });
 
-test('a real gammu-smsd with its dummy modem', { skip: missing('KUZNIA_GAMMU_SMSD'), timeout: 60_000 }, async (t) => {
-  const modem = await gammu(t);
-  const { expect, code } = await opened(t, { type: 'gammu', inbox: modem.inbox });
-  const ticket = await expect();
-  modem.arrive(from, 'Twój kod weryfikacyjny: 738291 — ważny 5 minut');
-  assert.equal(await code(ticket), '738291', modem.log());
-});
+test(
+  'a real gammu-smsd with its dummy modem',
+  { skip: missing('KUZNIA_GAMMU_SMSD'), timeout: 60_000 },
+  async (t) => {
+    const modem = await gammu(t);
+    const { expect, code } = await opened(t, { type: 'gammu', inbox: modem.inbox });
+    const ticket = await expect();
+    modem.arrive(from, 'Twój kod weryfikacyjny: 738291 — ważny 5 minut');
+    assert.equal(await code(ticket), '738291', modem.log());
+  },
+);

@@ -22,7 +22,11 @@ const seeds = {
   sha512: base32(Buffer.from('1234567890123456789012345678901234567890123456789012345678901234')),
 };
 const settings = (more: object = {}) => otpSettings.parse({ type: 'totp', secret: seeds.sha1, ...more });
-const entry = (more: object = {}) => ({ kind: 'otp' as const, value: JSON.stringify(settings(more)), origins: [origin] });
+const entry = (more: object = {}) => ({
+  kind: 'otp' as const,
+  value: JSON.stringify(settings(more)),
+  origins: [origin],
+});
 
 test('RFC 4226 appendix D: HOTP', async () => {
   const wanted = '755224 287082 359152 969429 338314 254676 287922 162583 399871 520489'.split(' ');
@@ -56,7 +60,8 @@ test('Steam: five letters of its alphabet, by the truncated number of the HOTP v
 });
 
 test('an otpauth URI in its many ways, and what cannot be one', () => {
-  const uri = 'otpauth://totp/ACME%20Co:jan@example.com?secret=JBSWY3DPEHPK3PXP&issuer=ACME%20Co&algorithm=SHA256&digits=8&period=60';
+  const uri =
+    'otpauth://totp/ACME%20Co:jan@example.com?secret=JBSWY3DPEHPK3PXP&issuer=ACME%20Co&algorithm=SHA256&digits=8&period=60';
   assert.deepEqual(fromUri(uri), {
     type: 'totp',
     secret: 'JBSWY3DPEHPK3PXP',
@@ -84,24 +89,34 @@ test('an otpauth URI in its many ways, and what cannot be one', () => {
     'not a seed: 0189!',
     '',
   ]) {
-    assert.throws(() => fromUri(bad), (error: Error) => {
-      assert.match(error.message, /cannot be enrolled/);
-      assert.ok(!error.message.includes(secret), 'the seed is not shown');
-      return true;
-    });
+    assert.throws(
+      () => fromUri(bad),
+      (error: Error) => {
+        assert.match(error.message, /cannot be enrolled/);
+        assert.ok(!error.message.includes(secret), 'the seed is not shown');
+        return true;
+      },
+    );
   }
 });
 
 test('an export of Google Authenticator: each entry, and cut short', () => {
   const parts = (bytes: Buffer, name: string, type: number, digits: number) =>
-    Buffer.concat([field(1, bytes), field(2, Buffer.from(name)), field(3, Buffer.from('ACME')), Buffer.from([0x20, 1, 0x28, digits, 0x30, type])]);
-  const field = (number: number, bytes: Buffer) => Buffer.concat([Buffer.from([number * 8 + 2, bytes.length]), bytes]);
+    Buffer.concat([
+      field(1, bytes),
+      field(2, Buffer.from(name)),
+      field(3, Buffer.from('ACME')),
+      Buffer.from([0x20, 1, 0x28, digits, 0x30, type]),
+    ]);
+  const field = (number: number, bytes: Buffer) =>
+    Buffer.concat([Buffer.from([number * 8 + 2, bytes.length]), bytes]);
   const two = Buffer.concat([
     field(1, parts(Buffer.from('12345678901234567890'), 'ACME:jan', 2, 1)),
     field(1, parts(Buffer.from('short'), 'ola', 1, 2)),
     Buffer.from([0x10, 1]),
   ]);
-  const uri = (data: Buffer) => `otpauth-migration://offline?data=${encodeURIComponent(data.toString('base64'))}`;
+  const uri = (data: Buffer) =>
+    `otpauth-migration://offline?data=${encodeURIComponent(data.toString('base64'))}`;
   const [jan, ola] = fromMigration(uri(two));
   assert.deepEqual([jan?.secret, jan?.account, jan?.type, jan?.digits], [seeds.sha1, 'jan', 'totp', 6]);
   assert.deepEqual([ola?.type, ola?.digits, ola?.issuer], ['hotp', 8, 'ACME']);
@@ -115,14 +130,20 @@ test('a QR picture is enrolled; one without a code is told', async (t) => {
   const wasm = readFileSync(createRequire(import.meta.url).resolve('zxing-wasm/writer/zxing_writer.wasm'));
   const wasmBinary = new Uint8Array(wasm).buffer;
   await prepareZXingModule({ overrides: { wasmBinary }, fireImmediately: true });
-  const { image } = await writeBarcode('otpauth://totp/ACME:jan?secret=JBSWY3DPEHPK3PXP', { format: 'QRCode', scale: 6 });
+  const { image } = await writeBarcode('otpauth://totp/ACME:jan?secret=JBSWY3DPEHPK3PXP', {
+    format: 'QRCode',
+    scale: 6,
+  });
   assert.ok(image);
   const png = join(home, 'qr.png');
   writeFileSync(png, Buffer.from(await image.arrayBuffer()));
-  assert.deepEqual(await enrol(home, 'acme', { picture: png }, [origin]), [{ name: 'acme', issuer: 'ACME', account: 'jan' }]);
+  assert.deepEqual(await enrol(home, 'acme', { picture: png }, [origin]), [
+    { name: 'acme', issuer: 'ACME', account: 'jan' },
+  ]);
   assert.equal((await new SecretStore(home).get('acme'))?.kind, 'otp');
   // 1x1 PNG
-  const empty = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
+  const empty =
+    'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
   writeFileSync(png, Buffer.from(empty, 'base64'));
   await assert.rejects(enrol(home, 'other', { picture: png }, []), /no QR code in .*qr\.png/);
   writeFileSync(png, 'no picture');
@@ -146,11 +167,20 @@ test('another origin gets no code, and hears what a person may do', async (t) =>
   const home = authHome(t, { check_clock: false });
   await keep(home, { acme: entry() });
   const server = await openAuthServer(t, home);
-  const why = await server.fault('auth_totp_code', { origin: 'https://login.example.evil.test', name: 'acme' });
+  const why = await server.fault('auth_totp_code', {
+    origin: 'https://login.example.evil.test',
+    name: 'acme',
+  });
   assert.match(why, /only at https:\/\/login\.example, not at .*kuznia secret allow acme/);
   assert.match(await server.fault('auth_totp_code', { origin: 'http://login.example' }), /no https address/);
-  assert.match(await server.fault('auth_totp_code', { origin, name: 'gone' }), /no two-factor entry gone.*Enrolled: acme/);
-  await assert.rejects(redeem('totp://acme', { purpose: 'two-factor', origin: 'https://evil.test' }, home), /only at/);
+  assert.match(
+    await server.fault('auth_totp_code', { origin, name: 'gone' }),
+    /no two-factor entry gone.*Enrolled: acme/,
+  );
+  await assert.rejects(
+    redeem('totp://acme', { purpose: 'two-factor', origin: 'https://evil.test' }, home),
+    /only at/,
+  );
 });
 
 test('a step is given once: the second code is the next step, also in another process', async (t) => {
@@ -161,7 +191,11 @@ test('a step is given once: the second code is the next step, also in another pr
   const run = promisify(execFile);
   const env = { ...process.env, KUZNIA_KEYRING: 'off' };
   const others = [1, 2, 3].map(async () => {
-    const { stdout } = await run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, home], { env });
+    const { stdout } = await run(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', script, home],
+      { env },
+    );
     return stdout.trim();
   });
   const codes = await Promise.all([...others, nextCode(home, 'acme').then(({ code }) => code)]);

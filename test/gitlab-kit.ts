@@ -42,11 +42,12 @@ export async function bench(
 ): Promise<Bench> {
   const double = await startGitLab();
   const { world } = double;
-  t.after(() => {
+  t.after(async () => {
+    await double.close();
     const faults = noContract ? [] : double.sent.flatMap((one) => breaches(one) ?? []);
     assert.deepEqual([...new Set(faults)], []);
-    return double.close();
   });
+
   const root = world.user('root');
   const anna = world.user('anna');
   world.token(TOKEN, root);

@@ -81,11 +81,23 @@ test('plain text is typed as it stands; a mistyped reference is not', async (t) 
 
 test('a secret is typed only where a person said so', async (t) => {
   const home = authHome(t);
-  await keep(home, { bank: { value: 'bank-password-1', origins: [origin] }, api: { value: 'api-token-123' } });
+  await keep(home, {
+    bank: { value: 'bank-password-1', origins: [origin] },
+    api: { value: 'api-token-123' },
+  });
   assert.equal(await redeem('secret://bank', { purpose: 'password', origin }, home), 'bank-password-1');
-  await assert.rejects(redeem('secret://bank', { purpose: 'password', origin: 'https://evil.test' }, home), /only at https:\/\/login\.example, not at/);
-  await assert.rejects(redeem('secret://api', { purpose: 'password', origin }, home), /nowhere yet.*kuznia secret allow api/);
-  await assert.rejects(redeem('secret://none', { purpose: 'password', origin }, home), /There is no secret none/);
+  await assert.rejects(
+    redeem('secret://bank', { purpose: 'password', origin: 'https://evil.test' }, home),
+    /only at https:\/\/login\.example, not at/,
+  );
+  await assert.rejects(
+    redeem('secret://api', { purpose: 'password', origin }, home),
+    /nowhere yet.*kuznia secret allow api/,
+  );
+  await assert.rejects(
+    redeem('secret://none', { purpose: 'password', origin }, home),
+    /There is no secret none/,
+  );
 });
 
 test('a redeemed code is out of logs, and out of answers but for ids', async (t) => {
@@ -93,11 +105,30 @@ test('a redeemed code is out of logs, and out of answers but for ids', async (t)
   const handles = issuer(t, home);
   const { value, about } = code('918264');
   await redeem(await handles.issue(value, about), use, home);
-  for (const text of ['code 918264 sent', '918-264', '918 264', 'x=918264&y', Buffer.from('918264').toString('base64'), Buffer.from('918264').toString('hex'), '验证码918264', '%20918264', '\\n918264']) {
+  for (const text of [
+    'code 918264 sent',
+    '918-264',
+    '918 264',
+    'x=918264&y',
+    Buffer.from('918264').toString('base64'),
+    Buffer.from('918264').toString('hex'),
+    '验证码918264',
+    '%20918264',
+    '\\n918264',
+  ]) {
     assert.match(redact(text), /\[secret:test\]/, text);
   }
-  assert.equal(redactKnown('{"text":"your code 918264","iid":918264,"id":"918264"}'), '{"text":"your code [secret:test]","iid":918264,"id":"918264"}');
-  for (const kept of ['https://gitlab.example/g/p/-/issues/918264', 'closes #918264', 'x1918264', '1918264', 'a3f-918264-77be']) {
+  assert.equal(
+    redactKnown('{"text":"your code 918264","iid":918264,"id":"918264"}'),
+    '{"text":"your code [secret:test]","iid":918264,"id":"918264"}',
+  );
+  for (const kept of [
+    'https://gitlab.example/g/p/-/issues/918264',
+    'closes #918264',
+    'x1918264',
+    '1918264',
+    'a3f-918264-77be',
+  ]) {
     assert.equal(redactKnown(kept), kept);
   }
   assert.match(redactKnown('@login.example #918264'), /\[secret:test\]/);
@@ -120,7 +151,10 @@ test('sockets of servers that were killed are swept; hostile peers get nothing',
     const answer = await new Promise<string>((resolve) => {
       let got = '';
       const peer = connect(join(home, 'run', socket), () => peer.write(text));
-      peer.on('data', (chunk: Buffer) => (got += chunk.toString())).on('close', () => resolve(got)).on('error', () => resolve(got));
+      peer
+        .on('data', (chunk: Buffer) => (got += chunk.toString()))
+        .on('close', () => resolve(got))
+        .on('error', () => resolve(got));
     });
     assert.ok(!answer.includes('551234'), answer);
   }

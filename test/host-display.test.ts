@@ -51,6 +51,7 @@ const TURN: TurnEvent[] = [
     text: 'forged_x threw: \u001b[31mno',
   },
   { type: 'notice', text: 'Something.' },
+  { type: 'context', used: 10, limit: 20 },
   { type: 'text', text: 'Done.' },
   { type: 'end', reason: 'answer', answer: 'Done.', rounds: 2, calls: [] },
 ];
@@ -122,4 +123,15 @@ test('an answer that is piped on has the calls beside it, on stderr', () => {
   for (const event of TURN) display.show(event);
   assert.equal(written.out, '');
   assert.match(written.err, /^✓ sandbox_forge_tool/m);
+});
+
+test('what went wrong is marked as such, and how full the context is draws nothing by itself', () => {
+  const { io, written } = terminal();
+  const display = new TurnDisplay(io, { answers: true, calls: true });
+  display.show({ type: 'text', text: 'Half a ' });
+  display.show({ type: 'context', used: 1, limit: 2 });
+  display.show({ type: 'text', text: 'line.' });
+  display.show({ type: 'notice', text: 'Cut.', error: true });
+  display.show({ type: 'notice', text: 'So.' });
+  assert.equal(written.out, 'Half a line.\n✗ Cut.\n! So.\n');
 });

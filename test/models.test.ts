@@ -86,11 +86,14 @@ test('each role gets the model that fits the task, the size and the memory', () 
 
 test('why it is this one is told in words', () => {
   const why = (role: Role, kept: Kept[], free?: number) => pickRole(role, known(kept, free))?.why ?? '';
-  assert.match(why('default', KEPT, 16 * GB), /fits in the 16\.0 GB.*calls tools.*3B.*\(8\.2B\)/);
+  assert.match(
+    why('default', KEPT, 16 * GB),
+    /^8\.2B; fits in the 16\.0 GB that are free; calls tools; between 3B and 34B; made for all tasks$/,
+  );
   assert.match(why('default', [['gemma2:9b', 9.2, TALKS]]), /constrained answers drive it.*the only one/);
   assert.match(why('default', [['llama3.3:70b', 70, CALLS]], GB), /none fits in the 1\.0 GB/);
   assert.match(why('code', [['qwen3:8b', 8.2, CALLS]]), /none is made for code/);
-  assert.match(why('vision', KEPT), /^sees images/);
+  assert.match(why('vision', KEPT), /^8\.3B; sees images; between 3B and 34B$/);
 });
 
 test('a size in thousands, in experts, or only in bytes is understood', () => {
@@ -188,7 +191,7 @@ test('models: the table, one model, why, each also as JSON', async (t) => {
   assert.match(why.out, /^embed +none: .*kuznia models pull/m);
   assert.match(
     (await models(url, ['--explain', '--json'])).out,
-    /"vision":\{"name":"eyes","why":"sees images/,
+    /"vision":\{"name":"eyes","why":"[\d.]+B; sees images/,
   );
 });
 

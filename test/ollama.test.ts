@@ -189,6 +189,7 @@ test('list, show, embed and version', async (t) => {
     capabilities: ['completion', 'tools'],
     contextLength: 4000,
     parameters: '4B',
+    bytesPerToken: undefined,
   };
   assert.deepEqual(await model.show('double:4b', never), info);
   assert.deepEqual(await model.embed('vectors', ['a b', 'c'], never), [

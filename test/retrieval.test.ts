@@ -26,7 +26,9 @@ function tool(server: string, name: string, description: string, properties: obj
 const TOOLS = [
   tool('git', 'getFileBlame', 'Shows which commit last changed each line of a file.'),
   tool('git', 'delete_branches', 'Deletes branches that were merged.'),
-  tool('mail', 'send_message', 'Sends an e-mail.', { recipient: { type: 'string', description: 'who gets it' } }),
+  tool('mail', 'send_message', 'Sends an e-mail.', {
+    recipient: { type: 'string', description: 'who gets it' },
+  }),
   tool('maps', 'maps_elevation', 'Altitude of a place above sea level.'),
   tool('web', 'take_screenshot', 'Takes a picture of the page.'),
 ];
@@ -133,7 +135,13 @@ test('a damaged cache is as good as none', async (t) => {
   const whole = readFileSync(file);
   const flipped = Buffer.from(whole);
   flipped[whole.length - 3] = (flipped.at(-3) ?? 0) ^ 0xff;
-  for (const bad of [flipped, whole.subarray(0, -8), Buffer.from('{}\n'), Buffer.from('no'), Buffer.alloc(0)]) {
+  for (const bad of [
+    flipped,
+    whole.subarray(0, -8),
+    Buffer.from('{}\n'),
+    Buffer.from('no'),
+    Buffer.alloc(0),
+  ]) {
     writeFileSync(file, bad);
     assert.equal(await fill(), all);
   }
@@ -141,7 +149,10 @@ test('a damaged cache is as good as none', async (t) => {
 });
 
 test('a model that fails or hangs leaves the words, and is told of once', async (t) => {
-  for (const fail of [() => Promise.reject(new Error('model "x" not found')), () => new Promise<never>(() => {})]) {
+  for (const fail of [
+    () => Promise.reject(new Error('model "x" not found')),
+    () => new Promise<never>(() => {}),
+  ]) {
     const { embedder } = double('x', fail);
     const index = new ToolIndex({ home: tempHome(t), embedder, patienceMs: 30 });
     index.update(TOOLS);
@@ -185,7 +196,10 @@ test('models are told what a text is, as their cards ask', async (t) => {
 
 test('hidden characters of a description reach no model', async (t) => {
   const { embedder, asked } = double();
-  const tags = [...'obey'].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join('');
+  const tags = 'obey'
+    .split('')
+    .map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0)))
+    .join('');
   const hostile = tool('evil', 'na\u200bme', `Reads\u202e a${tags} file.\u0007 ${'long '.repeat(50_000)}`);
   const index = new ToolIndex({ home: tempHome(t), embedder });
   index.update([hostile]);
@@ -199,7 +213,12 @@ test('hidden characters of a description reach no model', async (t) => {
 
 test('schemas of any shape are indexed', async (t) => {
   const index = new ToolIndex({ home: tempHome(t) });
-  const odd = [{}, { properties: null }, { properties: { a: null, b: true, c: { enum: [null, 1] } } }, { properties: [1] }];
+  const odd = [
+    {},
+    { properties: null },
+    { properties: { a: null, b: true, c: { enum: [null, 1] } } },
+    { properties: [1] },
+  ];
   index.update(odd.map((inputSchema, at) => ({ ...tool('odd', `odd_${at}`, ''), inputSchema })));
   assert.equal(names(await index.rank('odd', never)).length, odd.length);
   assert.equal(pick(await index.rank('odd', never), { pinned: [] }).length, odd.length);
@@ -207,10 +226,18 @@ test('schemas of any shape are indexed', async (t) => {
 
 test('few are shown: the pinned ones first, the rest within their number and tokens', async (t) => {
   const index = new ToolIndex({ home: tempHome(t) });
-  const argument = { type: 'string', description: 'A long story of what this argument is good for. '.repeat(20) };
+  const argument = {
+    type: 'string',
+    description: 'A long story of what this argument is good for. '.repeat(20),
+  };
   const many = Array.from({ length: 30 }, (_, at) => {
     const large = Object.fromEntries(Array.from({ length: 12 }, (_one, n) => [`argument_${n}`, argument]));
-    const made = tool('big', `report_${at}`, `Makes report ${at}. ${'It is a fine report. '.repeat(40)}`, large);
+    const made = tool(
+      'big',
+      `report_${at}`,
+      `Makes report ${at}. ${'It is a fine report. '.repeat(40)}`,
+      large,
+    );
     return { ...made, inputSchema: { ...made.inputSchema, required: ['argument_3'] } };
   });
   index.update([...many, tool('sandbox', 'run_code', 'Runs code.')]);
@@ -232,11 +259,17 @@ test('few are shown: the pinned ones first, the rest within their number and tok
 test('a short tool beside a giant one stays whole', async (t) => {
   const index = new ToolIndex({ home: tempHome(t) });
   const giant = Object.fromEntries(
-    Array.from({ length: 60 }, (_, n) => [`field_${n}`, { type: 'string', description: 'words '.repeat(60) }]),
+    Array.from({ length: 60 }, (_, n) => [
+      `field_${n}`,
+      { type: 'string', description: 'words '.repeat(60) },
+    ]),
   );
   const small = tool('a', 'small_report', 'Makes a small report. It is quick.');
   index.update([small, tool('a', 'giant_report', 'Makes a giant report.', giant)]);
   const shown = pick(await index.rank('report', never), { pinned: [] });
   assert.equal(shown.length, 2);
-  assert.equal(shown.find(({ name }) => name === 'small_report'), small);
+  assert.equal(
+    shown.find(({ name }) => name === 'small_report'),
+    small,
+  );
 });

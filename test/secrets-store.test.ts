@@ -26,11 +26,17 @@ test('what is kept is encrypted, private, and resolved by reference before the e
     assert.ok(!readFileSync(path, 'latin1').includes('canary-token'), file);
   }
   assert.equal(statSync(join(home, 'secrets')).mode & 0o777, 0o700);
-  const sources = [storeSecrets(home), environmentSecrets({ KUZNIA_SECRET_TOKEN: 'other', KUZNIA_SECRET_ENVIRON: 'from-env-123' })];
+  const sources = [
+    storeSecrets(home),
+    environmentSecrets({ KUZNIA_SECRET_TOKEN: 'other', KUZNIA_SECRET_ENVIRON: 'from-env-123' }),
+  ];
   assert.equal(await resolveSecret('secret://token', sources), 'canary-token-9731');
   assert.equal(await resolveSecret('secret://environ', sources), 'from-env-123');
   assert.equal(redact('a canary-token-9731'), 'a [secret:token]');
-  await assert.rejects(resolveSecret('secret://none', sources), /not found in the secret store or the environment\. Add it: kuznia secret add none, or: Set KUZNIA_SECRET_NONE/);
+  await assert.rejects(
+    resolveSecret('secret://none', sources),
+    /not found in the secret store or the environment\. Add it: kuznia secret add none, or: Set KUZNIA_SECRET_NONE/,
+  );
 });
 
 test('files that others may read are refused, with the command that mends them', async (t) => {
@@ -39,7 +45,10 @@ test('files that others may read are refused, with the command that mends them',
   for (const file of ['identity.txt', 'store.age']) {
     const path = join(home, 'secrets', file);
     chmodSync(path, 0o644);
-    await assert.rejects(store(home).get('token'), { name: 'StoreError', message: new RegExp(`has mode 0644.*chmod 600 ${path}`) });
+    await assert.rejects(store(home).get('token'), {
+      name: 'StoreError',
+      message: new RegExp(`has mode 0644.*chmod 600 ${path}`),
+    });
     chmodSync(path, 0o600);
   }
   assert.equal((await store(home).get('token'))?.value, 'canary-token-9731');
@@ -52,11 +61,18 @@ test('a damaged file is refused and the last good state is beside it; a lost ide
   const path = join(home, 'secrets', 'store.age');
   truncateSync(path, 100);
   await assert.rejects(store(home).get('one'), new RegExp(`is damaged.*cp ${path}.last ${path}`));
-  await assert.rejects(keep(home, { three: { value: 'canary-value-3' } }), /is damaged/, 'and never written over');
+  await assert.rejects(
+    keep(home, { three: { value: 'canary-value-3' } }),
+    /is damaged/,
+    'and never written over',
+  );
   renameSync(`${path}.last`, path);
   assert.deepEqual(Object.keys(await store(home).all()), ['one']);
   rmSync(join(home, 'secrets', 'identity.txt'));
-  await assert.rejects(store(home).get('one'), /identity is gone.*restore it from a backup, or begin anew: mv /);
+  await assert.rejects(
+    store(home).get('one'),
+    /identity is gone.*restore it from a backup, or begin anew: mv /,
+  );
 });
 
 const writer = `import { SecretStore } from './kit/secret-store.ts';
@@ -78,7 +94,9 @@ test('a writer that is killed at any instant leaves the old state or the new', a
   const home = authHome(t);
   const rounds = Number(process.env['KUZNIA_KILLS'] ?? 6);
   for (let round = 0; round < rounds; round++) {
-    const child = spawn(process.execPath, args(home, `r${round}`, '100000'), { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, args(home, `r${round}`, '100000'), {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let done = 0;
     child.stdout.on('data', (dots: Buffer) => (done += dots.length));
     await once(child.stdout, 'data');
@@ -99,14 +117,21 @@ test('kuznia secret: values come by a pipe, are never shown, and lists hold none
     const io = { out: (t) => process.stdout.write(t), err: (t) => process.stderr.write(t), env: process.env, interactive: false, colour: false, columns: () => 80 };
     try { process.exitCode = await command.run(process.argv.slice(1), io) } catch (e) { console.error(e.message); process.exitCode = exitCode(e) }`;
   const secret = async (words: string[], input = '') => {
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code, ...words], { env: cleanEnv(home), stdio: 'pipe' });
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code, ...words], {
+      env: cleanEnv(home),
+      stdio: 'pipe',
+    });
     let text = '';
-    for (const pipe of [child.stdout, child.stderr]) pipe.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    for (const pipe of [child.stdout, child.stderr])
+      pipe.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.stdin.end(input);
     const [exit] = z.array(z.unknown()).parse(await once(child, 'exit'));
     return { exit, text };
   };
-  const [added, twice] = [await secret(['add', 'gitlab-token', '--origin', 'https://gitlab.example/x'], 'canary-piped-1\n'), await secret(['add', 'gitlab-token'], 'x')];
+  const [added, twice] = [
+    await secret(['add', 'gitlab-token', '--origin', 'https://gitlab.example/x'], 'canary-piped-1\n'),
+    await secret(['add', 'gitlab-token'], 'x'),
+  ];
   assert.deepEqual([added.exit, twice.exit], [0, 2], added.text + twice.text);
   assert.match(twice.text, /there already.*rotate gitlab-token/);
   const shown = await secret(['add', 'other', 'canary-on-the-line']);
@@ -118,8 +143,19 @@ test('kuznia secret: values come by a pipe, are never shown, and lists hold none
   assert.equal((await secret(['rotate', 'gitlab-token'], 'canary-piped-2')).exit, 0);
   assert.equal((await store(home).get('gitlab-token'))?.value, 'canary-piped-2');
   const list = await secret(['list', '--json']);
-  const names = z.object({ identity: z.string(), secrets: z.array(z.object({ name: z.string(), origins: z.array(z.string()) })) }).parse(JSON.parse(list.text));
-  assert.deepEqual(names, { identity: 'file', secrets: [{ name: 'acme', origins: ['https://acme.example'] }, { name: 'gitlab-token', origins: ['https://gitlab.example'] }] });
+  const names = z
+    .object({
+      identity: z.string(),
+      secrets: z.array(z.object({ name: z.string(), origins: z.array(z.string()) })),
+    })
+    .parse(JSON.parse(list.text));
+  assert.deepEqual(names, {
+    identity: 'file',
+    secrets: [
+      { name: 'acme', origins: ['https://acme.example'] },
+      { name: 'gitlab-token', origins: ['https://gitlab.example'] },
+    ],
+  });
   assert.equal((await secret(['rm', 'acme'])).exit, 0);
   const all = [added, twice, totp, list].map(({ text }) => text).join('');
   assert.ok(!/canary-piped|JBSWY3DP/.test(all), all);

@@ -11,8 +11,8 @@ import { servers } from '../host/servers.ts';
 /** Every tool's schema as clients see it. `UPDATE=1 npm test` renews it, and the table of the README with it. */
 const SNAPSHOT = join(import.meta.dirname, 'tools.json');
 const README = join(import.meta.dirname, '..', 'README.md');
-const TABLE = /(<!-- tools: [^>]*-->\n)[\s\S]*?(<!-- \/tools -->)/;
-const LIMITS: Record<string, number> = { sandbox: 3000 };
+const TABLE = /(<!-- tools of (\w+): [^>]*-->\n)[\s\S]*?(<!-- \/tools -->)/g;
+const LIMITS: Record<string, number> = { sandbox: 3000, gitlab: 6800, auth: 2200 };
 
 const home = await mkdtemp(join(tmpdir(), 'kuznia-tools-'));
 const listed: Record<string, Listing[]> = {};
@@ -25,7 +25,10 @@ await rm(home, { recursive: true, force: true });
 
 const snapshot = `${JSON.stringify(listed, null, 1)}\n`;
 const readme = await readFile(README, 'utf8');
-const renewed = readme.replace(TABLE, (_, open: string, close: string) => `${open}${table()}\n${close}`);
+const renewed = readme.replace(
+  TABLE,
+  (_, open: string, server: string, close: string) => `${open}${table(server)}\n${close}`,
+);
 if (process.env['UPDATE'] === '1') {
   await Promise.all([writeFile(SNAPSHOT, snapshot), writeFile(README, renewed)]);
 }
@@ -34,7 +37,11 @@ test('the schemas of all tools are those of test/tools.json (else: UPDATE=1 npm 
   assert.equal(snapshot, await readFile(SNAPSHOT, 'utf8'));
 });
 
-test('the tool table of the README is up to date (else: UPDATE=1 npm test)', async () => {
+test('the tool tables of the README are up to date, one a server (else: UPDATE=1 npm test)', async () => {
+  assert.deepEqual(
+    [...readme.matchAll(TABLE)].map(([, , server]) => server).sort(),
+    Object.keys(listed).sort(),
+  );
   assert.equal(await readFile(README, 'utf8'), renewed);
 });
 
@@ -56,21 +63,19 @@ for (const [server, tools] of Object.entries(listed)) {
   }
 }
 
-function table(): string {
-  const rows = Object.values(listed)
-    .flat()
-    .map(({ name, description, inputSchema, annotations }) => {
-      const required = Array.isArray(inputSchema['required']) ? inputSchema['required'] : [];
-      const args = Object.keys(Object(inputSchema['properties'])).map((arg) =>
-        required.includes(arg) ? arg : `${arg}?`,
-      );
-      const effect =
-        annotations['readOnlyHint'] === true
-          ? 'reads'
-          : annotations['destructiveHint'] === true
-            ? 'destroys'
-            : 'writes';
-      return `| \`${name}\` | ${args.map((arg) => `\`${arg}\``).join(' ')} | ${effect} | ${description} |`;
-    });
+function table(server: string): string {
+  const rows = (listed[server] ?? []).map(({ name, description, inputSchema, annotations }) => {
+    const required = Array.isArray(inputSchema['required']) ? inputSchema['required'] : [];
+    const args = Object.keys(Object(inputSchema['properties'])).map((arg) =>
+      required.includes(arg) ? arg : `${arg}?`,
+    );
+    const effect =
+      annotations['readOnlyHint'] === true
+        ? 'reads'
+        : annotations['destructiveHint'] === true
+          ? 'destroys'
+          : 'writes';
+    return `| \`${name}\` | ${args.map((arg) => `\`${arg}\``).join(' ')} | ${effect} | ${description} |`;
+  });
   return ['| tool | arguments | | |', '|---|---|---|---|', ...rows].join('\n');
 }

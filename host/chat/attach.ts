@@ -13,8 +13,6 @@ const MENTION = /(?<=^|\s)@([\w.-]+):(\S+)/g;
 export interface Attached {
   /** The message with the resources' texts behind it, each marked as data. */
   text: string;
-  /** Texts of others, as they were read. */
-  outside: string[];
   /** A line each for the person. */
   notes: string[];
   /** What could not be read; the message is not sent then. */
@@ -29,38 +27,45 @@ export async function attach(said: string, connections: Readers, signal: AbortSi
   const named = [...said.matchAll(MENTION)].flatMap(([, server = '', uri = '']) =>
     servers.includes(server) ? [{ server, uri }] : [],
   );
-  const attached: Attached = { text: said, outside: [], notes: [], faults: [] };
+  const attached: Attached = { text: said, notes: [], faults: [] };
   const mentions = [...new Map(named.map((one) => [`${one.server}:${one.uri}`, one])).values()];
   if (mentions.length > MOST_ATTACHED) {
     attached.faults.push(`A message takes at most ${MOST_ATTACHED} resources: it names ${mentions.length}.`);
     return attached;
   }
-  for (const { server, uri } of mentions) {
+  for (const { server, uri: written } of mentions) {
     try {
-      const { text, mimeType } = await read(connections, server, uri, signal);
+      const { text, mimeType, uri } = await read(connections, server, written, signal);
       const kept = text.length > MOST_CHARS ? text.slice(0, MOST_CHARS) : text;
       const cut = kept.length < text.length ? `, the first ${MOST_CHARS} of ${text.length} characters` : '';
       attached.text += `\n\n${marked(`${server}:${uri}`, kept, `${mimeType ?? 'text'}${cut}`)}`;
-      attached.outside.push(kept);
       attached.notes.push(`@${server}:${uri} (${bytes(Buffer.byteLength(text))}${cut})`);
     } catch (error) {
       signal.throwIfAborted();
       const why = error instanceof Error ? error.message : String(error);
-      attached.faults.push(`@${server}:${uri} cannot be read: ${clean(why)}`);
+      attached.faults.push(`@${server}:${written} cannot be read: ${clean(why)}`);
     }
   }
   return attached;
+}
+
+/** The beginning of a message that the person wrote, without what was put in behind it. */
+export function ownWords(content: string): string {
+  const at = content.search(
+    /\n\n(?:\S+ \([^\n]*\), put in by the person\. |\[(?:What|An image|\d+ images) )/,
+  );
+  return at === -1 ? content : content.slice(0, at);
 }
 
 /** As it stands; else without the full stop or bracket that ends the sentence. */
 async function read(connections: Readers, server: string, uri: string, signal: AbortSignal) {
   const bare = uri.replace(/[.,;:!?)\]}"'»”]+$/, '');
   try {
-    return await connections.readResource(server, uri, signal);
+    return { uri, ...(await connections.readResource(server, uri, signal)) };
   } catch (error) {
     signal.throwIfAborted();
     if (bare === uri) throw error;
-    return connections.readResource(server, bare, signal);
+    return { uri: bare, ...(await connections.readResource(server, bare, signal)) };
   }
 }
 

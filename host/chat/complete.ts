@@ -68,7 +68,8 @@ async function filled(
       continue;
     }
     const next = parts[at + 1];
-    const end = next === undefined ? -1 : rest.indexOf(next);
+    // A plain variable holds no `/` or `?`: what begins the next part ends it.
+    const end = next === undefined ? -1 : rest.indexOf(next.slice(0, 1));
     if (end <= 0) {
       const argument = { name: variable, value: rest };
       const values = await connections.completeResource(server, template, argument, known, signal);

@@ -1,33 +1,48 @@
-import type { ModelInfo } from '../../kit/model.ts';
-import { Approvals } from '../approvals.ts';
+import type { ChatMessage, ModelInfo } from '../../kit/model.ts';
 import type { Image } from '../connections.ts';
 import { describeImages } from '../images.ts';
-import type { TurnOptions } from '../loop.ts';
 import { Outside } from '../outside.ts';
 import type { Session } from '../session.ts';
-import { Window } from '../window.ts';
+import { ownWords } from './attach.ts';
 
-/** What all turns of one conversation have in common. */
-export async function turnScope(
-  { settings, runtime, model }: Session,
-  info: () => ModelInfo,
-  question: () => string,
-) {
-  const outside = new Outside();
-  return {
-    outside,
-    window: new Window(runtime.home, settings.budget),
-    rules: settings.approve,
-    kept: await new Approvals(runtime.home).kept(),
-    mostTools: settings.budget.tools,
-    maxRounds: settings.budget.rounds,
-    see: async (images: Image[], signal: AbortSignal, asked = question()) => {
-      const options = { model, info: info(), settings: settings.models, question: asked, signal };
-      const seen = await describeImages(images, options);
-      if (seen.text) outside.add(seen.text);
+/** What the turns of one conversation have in common: its model's context, and who said what in it. */
+export class Scope {
+  readonly window;
+  readonly outside = new Outside();
+  readonly #said: string[] = [];
+  readonly #session: Session;
+
+  constructor(session: Session, earlier: readonly ChatMessage[] = []) {
+    this.#session = session;
+    this.window = session.window();
+    for (const { role, content } of earlier) {
+      if (role === 'tool') this.outside.add(content);
+      if (role === 'user') this.heard(content);
+    }
+  }
+
+  /** A message: the person's own words in it, and what others wrote. */
+  heard(content: string): void {
+    const own = ownWords(content);
+    this.#said.push(own);
+    this.outside.add(content.slice(own.length));
+  }
+
+  /** All that a turn is given beside its messages. */
+  async forTurn(info: ModelInfo, question: string) {
+    const { model, settings } = this.#session;
+    const see = async (images: Image[], signal: AbortSignal) => {
+      const seen = await describeImages(images, {
+        model,
+        info,
+        settings: settings.models,
+        question,
+        signal,
+      });
+      this.outside.add(seen.text ?? '');
       return seen;
-    },
-  } satisfies Partial<TurnOptions>;
+    };
+    const { window, outside } = this;
+    return { ...(await this.#session.forTurns(info)), window, outside, see, said: () => this.#said };
+  }
 }
-
-export type TurnScope = Awaited<ReturnType<typeof turnScope>>;

@@ -24,9 +24,10 @@ export interface Talk {
   info: ModelInfo;
   /** Go with the next message. */
   images: Image[];
-  /** The message that failed last. */
-  readonly failed: string | undefined;
-  say: (text: string) => Promise<void>;
+  /** Sends once more what failed last; false where nothing did. */
+  retry: () => Promise<boolean>;
+  /** Sends a message; `from` says that a server wrote it. */
+  say: (text: string, from?: 'server') => Promise<void>;
   /** Begins another conversation. */
   begin: () => void;
 }
@@ -81,7 +82,7 @@ async function serverPrompt(talk: Talk, name: string, rest: string): Promise<voi
   if (!given) throw new UsageError(`/${name} was not sent: an argument that it needs is missing.`);
   const text = await connections.prompt(found.server, found.name, given, soon());
   talk.io.out(`${painter(talk.io).dim(fit(clean(text), Math.max(20, talk.io.columns() - 2)))}\n`);
-  await talk.say(text);
+  await talk.say(text, 'server');
 }
 
 const nameOf = ({ server, name }: HostPrompt) => `${server}:${name}`;
@@ -167,9 +168,8 @@ function undo({ io, conversation }: Talk): void {
   io.out('What its calls did outside of this conversation stays done.\n');
 }
 
-async function retry({ failed, say }: Talk): Promise<void> {
-  if (failed === undefined) throw new UsageError('Nothing failed that could be asked again.');
-  await say(failed);
+async function retry(talk: Talk): Promise<void> {
+  if (!(await talk.retry())) throw new UsageError('Nothing failed that could be asked again.');
 }
 
 function sessions({ io, session, conversation }: Talk): void {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { secretStore } from '../../kit/secret-store.ts';
 import type { Model } from '../../kit/model.ts';
 import type { Runtime } from '../../kit/tool.ts';
@@ -68,7 +69,7 @@ export async function secretState(
   home: string,
   env: Record<string, string | undefined>,
 ): Promise<SecretState> {
-  const folder = `${home}/secrets`;
+  const folder = join(home, 'secrets');
   try {
     const store = secretStore(home, env);
     const kept = store.kept();

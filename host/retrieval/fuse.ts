@@ -1,5 +1,5 @@
 /** Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009) takes 60 for long lists; here only eight places count. */
-const K = 10;
+const K = 5;
 
 /** Two rankings as one: what is high in either comes first, what is high in both before it. */
 export function fuse(words: Map<string, number>, meanings: Map<string, number>): Map<string, number> {

@@ -4,7 +4,8 @@ import { fuse } from './fuse.ts';
 import { LexicalIndex } from './lexical.ts';
 import { MeaningIndex } from './meaning.ts';
 import { englishOnly } from './prefixes.ts';
-import { seemsEnglish } from './restate.ts';
+import { seemsEnglish } from './english.ts';
+import { gloss } from './polish.ts';
 import type { Embedder } from './vectors.ts';
 
 export { pick } from './pick.ts';
@@ -87,9 +88,11 @@ export class ToolIndex {
   async rank(task: string, signal: AbortSignal): Promise<Ranked[]> {
     const english = await this.#english(task, signal);
     signal.throwIfAborted();
-    const meanings = (await this.#meaning?.search(english ?? task, signal)) ?? new Map<string, number>();
+    const { embedder } = this.#options;
+    const understood = english !== undefined && embedder && englishOnly(embedder.model) ? english : task;
+    const meanings = (await this.#meaning?.search(understood, signal)) ?? new Map<string, number>();
     signal.throwIfAborted();
-    const words = this.#lexical.search(english ? `${task}\n${english}` : task);
+    const words = this.#lexical.search(english === undefined ? task : `${task}\n${english}`);
     const scores = fuse(words, meanings);
     return [...this.#entries]
       .map(([key, { tool }]): Ranked => {
@@ -109,15 +112,16 @@ export class ToolIndex {
     await this.#meaning?.close();
   }
 
-  /** The task in English, where the models at hand would not understand it otherwise. */
+  /** What is not English, in English: by the model where the embedding model needs it, else what a word list knows of it. */
   async #english(task: string, signal: AbortSignal): Promise<string | undefined> {
+    if (seemsEnglish(task)) return undefined;
     const { restate, embedder } = this.#options;
-    if (!restate || seemsEnglish(task) || (embedder && !englishOnly(embedder.model))) return undefined;
+    if (!restate || (embedder && !englishOnly(embedder.model))) return gloss(task);
     try {
       return await restate(task, signal);
     } catch {
       signal.throwIfAborted();
-      return undefined;
+      return gloss(task);
     }
   }
 }

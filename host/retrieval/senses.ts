@@ -83,6 +83,42 @@ behind, up to date: update branch
 changed, differ, different: diff changes
 yesterday, last week, lately, recent, recently: list history
 private, public: visibility
+mistake, typo, wrong: error update edit
+look up: search get
+compare: diff
+compares, comparison: diff changes
+download, save, dump: export download write
+store, keep: create insert save
+copy, duplicate, clone: fork copy
+enter, type: fill type
+tap: click
+photo, image: picture screenshot media
+docs: document page
+invite: member add
+organisation, organization, company: group namespace
+colleague, colleagues, teammate: member user
+assigned, mine: assignee my
+nearest, close by, around here: places local
+route, way, walk, trip, travel: directions distance
+how big, how large, largest, biggest, smallest: size
+how long: time duration distance
+when: date time info
+prints, printed: log console
+crash, broken, broke: error log
+turn on, turn off, enable, disable: update set
+content, contents, text: content read
+subject, heading: title
+due, overdue, deadline: date query filter
+match, matching, filter: query find filter
+structure, layout: schema tree
+child, inside: children content
+attachment, attachments: upload file
+reopen: update state
+accept, agree: approve accept merge
+reject, refuse: reject unapprove
+ask: request comment
+discuss, talk, chat: discussion thread message channel
+internet, online, google: web search
 `;
 
 const one = new Map<string, string[]>();

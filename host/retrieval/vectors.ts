@@ -133,7 +133,8 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
 
 const header = z.object({ size: z.int().min(1).max(8192), keys: z.array(z.string()), sum: z.string() });
 
-const hash = (data: string | Buffer): string => createHash('sha256').update(data).digest('base64url').slice(0, 27);
+const hash = (data: string | Buffer): string =>
+  createHash('sha256').update(data).digest('base64url').slice(0, 27);
 
 function unit(vector: number[]): Float32Array {
   const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));

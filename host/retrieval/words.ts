@@ -34,7 +34,10 @@ export function asked(text: string): Map<string, number> {
   for (const [at, word] of found.entries()) {
     for (const size of [3, 2]) {
       if (at + size > found.length) continue;
-      const phrase = found.slice(at, at + size).map(root).join(' ');
+      const phrase = found
+        .slice(at, at + size)
+        .map(root)
+        .join(' ');
       for (const meant of PHRASES.get(phrase) ?? []) add(root(meant), SENSE_WEIGHT);
     }
     const stem = root(word);

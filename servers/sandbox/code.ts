@@ -10,6 +10,12 @@ export const code = [
     title: 'Run code',
     description:
       'Run JavaScript in isolation (no network, files, imports) and get its value. For computing, parsing, checking.',
+    examples: [
+      'what is 17 % of 2,431.50',
+      'how many weekdays are there between 3 May and 20 June',
+      'sort these lines and drop the doubles',
+      'check this regular expression against these words',
+    ],
     effect: 'read',
     input: z.object({
       code: z
@@ -38,6 +44,7 @@ export const code = [
     name: 'sandbox_run_tool',
     title: 'Run a published tool',
     description: 'Run a published tool by name, for clients that do not list its own forged_ entry.',
+    examples: ['run the slugify tool on this title', 'use the tool that we made yesterday'],
     effect: 'read',
     input: z.object({ name: z.string(), input: z.record(z.string(), z.unknown()) }),
     output: z.object({ result: z.record(z.string(), z.unknown()) }),

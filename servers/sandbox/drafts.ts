@@ -25,6 +25,7 @@ export const drafts = [
     name: 'sandbox_save_tool',
     title: 'Save a tool',
     description: 'Save a new tool, or a new version of one, as a draft. Then sandbox_test_tool.',
+    examples: ['save this function as a tool', 'keep this code so that it can be used again'],
     effect: 'write',
     idempotent: true,
     input: z.object({
@@ -73,6 +74,7 @@ export const drafts = [
     name: 'sandbox_test_tool',
     title: 'Test a tool',
     description: 'Run every gate on a version (newest by default); says what failed and how to mend it.',
+    examples: ['does the draft pass its tests', 'check the tool that I just saved'],
     effect: 'write',
     idempotent: true,
     input: z.object({ name, version: z.string().optional() }),

@@ -32,6 +32,10 @@ export const forging = [
     name: 'sandbox_forge_tool',
     title: 'Forge a tool',
     description: 'Have the local model write, test and mend a new tool for a task. Takes minutes.',
+    examples: [
+      'make a tool that checks IBAN numbers',
+      'write a tool that turns CSV into a table, with tests',
+    ],
     effect: 'write',
     long: true,
     input: z.object({
@@ -51,6 +55,10 @@ export const forging = [
     title: 'Improve a tool',
     description:
       'Have the local model change a forged tool. Old tests stay, but for those that the change quotes by name.',
+    examples: [
+      'the slug tool should keep Polish letters, change it',
+      'fix our date tool, it fails on leap years',
+    ],
     effect: 'write',
     long: true,
     input: z.object({ name: z.string().transform(bareName), change: z.string().min(1).max(4000), model }),
@@ -78,6 +86,11 @@ export const forging = [
     title: 'Do a task with a tool',
     description:
       'Do a task with a published tool that fits, or forge, publish and run one. Says which tool did it.',
+    examples: [
+      'compute the checksum of this bank account',
+      'convert these Roman numerals',
+      'do this even if no tool exists for it yet',
+    ],
     effect: 'write',
     long: true,
     input: z.object({ task: z.string().min(1).max(4000), input: z.unknown().optional(), model }),

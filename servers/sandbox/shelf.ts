@@ -24,6 +24,7 @@ export const shelf = [
     name: 'sandbox_list_tools',
     title: 'List forged tools',
     description: 'Every forged tool with its newest version, status, live version and uses in 30 days.',
+    examples: ['which tools did we make ourselves', 'what is live, and how often is it used'],
     effect: 'read',
     input: z.object({ status: z.enum(['draft', 'testing', 'approved', 'production', 'retired']).optional() }),
     output: z.object({ tools: z.array(summary), total: z.number(), note: z.string().optional() }),
@@ -39,6 +40,7 @@ export const shelf = [
     name: 'sandbox_find_tools',
     title: 'Find forged tools',
     description: 'Forged tools that fit a need, best first. Look here before forging a new one.',
+    examples: ['do we already have a tool for invoices', 'is there one of our tools that parses dates'],
     effect: 'read',
     input: z.object({ query: z.string() }),
     output: z.object({ tools: z.array(summary) }),
@@ -51,6 +53,7 @@ export const shelf = [
     name: 'sandbox_show_tool',
     title: 'Show a tool',
     description: 'Code, schemas, tests, verdict and history of a version (newest by default).',
+    examples: ['show me the code of the slugify tool', 'what did version 1.0.1 change'],
     effect: 'read',
     input: z.object({ name: z.string().transform(bareName), version: z.string().optional() }),
     output: z.object({

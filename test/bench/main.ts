@@ -14,6 +14,7 @@ import { kills } from './kills.ts';
 import { loop } from './loop.ts';
 import { publishing } from './publish.ts';
 import { ready } from './ready.ts';
+import { recall } from './recall.ts';
 import { startup } from './startup.ts';
 import { table } from './table.ts';
 import { thousand } from './thousand.ts';
@@ -29,6 +30,7 @@ const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   loop,
   estimate,
   ready,
+  recall,
   isolation,
   version,
   thousand,

@@ -22,7 +22,7 @@ export async function recall(scope: Scope): Promise<Figure[]> {
   const first = await miniLm(await scope.folder('recall'));
   const second = await multilingualE5();
   try {
-    const open = async (embedder?: Embedder, own = (_: HostTool): string[] => []) => {
+    const open = async (embedder?: Embedder, own?: (tool: HostTool) => string[]) => {
       const index = new ToolIndex({ home, embedder, examples: own, patienceMs: 60_000 });
       index.update(tools);
       await index.learn(patient);

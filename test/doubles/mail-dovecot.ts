@@ -1,5 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -35,10 +45,28 @@ export interface Mail {
 }
 
 /** The message as it travels (RFC 5322). */
-export function written({ from = 'Acme <noreply@acme.example>', subject = 'Sign in', text = '', html }: Mail): string {
-  const head = [`From: ${from}`, 'To: jan@test.example', `Subject: ${subject}`, `Date: ${new Date().toUTCString()}`];
+export function written({
+  from = 'Acme <noreply@acme.example>',
+  subject = 'Sign in',
+  text = '',
+  html,
+}: Mail): string {
+  const head = [
+    `From: ${from}`,
+    'To: jan@test.example',
+    `Subject: ${subject}`,
+    `Date: ${new Date().toUTCString()}`,
+  ];
   const type = html === undefined ? 'text/plain' : 'text/html';
-  return [...head, `Message-ID: <${crypto.randomUUID()}@acme.example>`, 'MIME-Version: 1.0', `Content-Type: ${type}; charset=utf-8`, '', html ?? text, ''].join('\r\n');
+  return [
+    ...head,
+    `Message-ID: <${crypto.randomUUID()}@acme.example>`,
+    'MIME-Version: 1.0',
+    `Content-Type: ${type}; charset=utf-8`,
+    '',
+    html ?? text,
+    '',
+  ].join('\r\n');
 }
 
 export async function dovecot(t: TestContext): Promise<Mailbox> {
@@ -110,7 +138,10 @@ userdb {
   };
   const start = async () => {
     const own = root ? { uid, gid } : {};
-    child = spawn(real('KUZNIA_DOVECOT'), ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: ['ignore', 'ignore', 'inherit'], ...own });
+    child = spawn(real('KUZNIA_DOVECOT'), ['-F', '-c', join(folder, 'dovecot.conf')], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      ...own,
+    });
     await until(`Dovecot answers; ${log()}`, () => answers(port), 10_000);
   };
   const stop = async () => {
@@ -160,10 +191,38 @@ async function answers(port: number): Promise<boolean> {
 function certificates(folder: string): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Test CA');
+  openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=Test CA',
+  );
   openssl('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
   writeFileSync(join(folder, 'san'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
-  openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'server.pem', '-days', '2', '-extfile', 'san');
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    'server.csr',
+    '-CA',
+    'ca.pem',
+    '-CAkey',
+    'ca.key',
+    '-CAcreateserial',
+    '-out',
+    'server.pem',
+    '-days',
+    '2',
+    '-extfile',
+    'san',
+  );
 }
 
 export async function freePort(): Promise<number> {

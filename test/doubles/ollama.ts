@@ -3,16 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { find as findIn, json, listed, pull, remove, running, type DoubleModel } from './ollama-library.ts';
 
-/** A model that the double has. */
-export interface DoubleModel {
-  name: string;
-  capabilities?: string[];
-  contextLength?: number;
-  parameters?: string;
-  /** In bytes; by default 3 GB. */
-  size?: number;
-}
+export type { DoubleModel } from './ollama-library.ts';
 
 /** What the "model" says to one request; the double wraps it as Ollama would. */
 export type Reply =
@@ -112,15 +105,15 @@ export async function ollamaDouble(options: {
     if (path === '/api/show') return show(res, body);
     if (path === '/api/embed') return embed(res, body);
     if (path === '/api/chat') return chat(res, body);
-    if (path === '/api/ps') return json(res, 200, { models: [...loaded].flatMap(running) });
-    if (path === '/api/pull') return pull(res, body);
-    if (path === '/api/delete' && req.method === 'DELETE') return remove(res, body);
+    if (path === '/api/ps')
+      return json(res, 200, { models: [...loaded].flatMap((one) => running(one, models)) });
+    if (path === '/api/pull')
+      return pull(res, body, { ...options, models, send, gone: () => (double.cancelled += 1) });
+    if (path === '/api/delete' && req.method === 'DELETE') return remove(res, body, { models, loaded });
     return json(res, 404, { error: `path "${path}" not found` });
   }
 
-  function find(name: string): DoubleModel | undefined {
-    return models.find((model) => model.name === name || model.name === `${name}:latest`);
-  }
+  const find = (name: string) => findIn(models, name);
 
   function show(res: ServerResponse, body: unknown): void {
     const { model: name } = z.object({ model: z.string() }).parse(body);
@@ -135,48 +128,6 @@ export async function ollamaDouble(options: {
         'double.context_length': model.contextLength ?? 32_768,
       },
     });
-  }
-
-  function running([name, context]: [string, number]) {
-    const model = find(name);
-    if (!model) return [];
-    return [
-      { ...listed(model), size_vram: 1e9, context_length: context, expires_at: new Date().toISOString() },
-    ];
-  }
-
-  /** A layer of 3 GB in ten steps; what is not in `library` is told of after the first line, as Ollama does. */
-  async function pull(res: ServerResponse, body: unknown): Promise<void> {
-    const { name } = z.object({ name: z.string() }).parse(body);
-    const found = (options.library ?? []).find((model) => model.name === name);
-    res.on('close', () => {
-      if (!res.writableFinished) double.cancelled += 1;
-    });
-    res.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    const say = (line: object) => send(res, `${JSON.stringify(line)}\n`, options.chunk);
-    await say({ status: 'pulling manifest' });
-    if (!found) {
-      await say({ error: 'pull model manifest: file does not exist' });
-      return void res.end();
-    }
-    const digest = `sha256:${'b'.repeat(64)}`;
-    for (let step = 0; step <= 10; step++) {
-      const completed = step > 0 ? { completed: step * 3e8 } : {};
-      if (!(await say({ status: 'pulling bbbbbbbbbbbb', digest, total: 3e9, ...completed }))) return;
-      if (options.paceMs) await sleep(options.paceMs);
-    }
-    for (const status of ['verifying sha256 digest', 'writing manifest', 'success']) await say({ status });
-    models.push(found);
-    res.end();
-  }
-
-  function remove(res: ServerResponse, body: unknown): void {
-    const { name } = z.object({ name: z.string() }).parse(body);
-    const at = models.findIndex((model) => model === find(name));
-    if (at === -1) return json(res, 404, { error: `model '${name}' not found` });
-    models.splice(at, 1);
-    loaded.delete(name);
-    res.writeHead(200).end();
   }
 
   function embed(res: ServerResponse, body: unknown): void {
@@ -272,17 +223,6 @@ const portOf = (address: AddressInfo | string | null) =>
 
 const capabilities = (model: DoubleModel) => model.capabilities ?? ['completion', 'tools'];
 
-function listed({ name, parameters = '4B', size = 3e9 }: DoubleModel) {
-  return {
-    name,
-    model: name,
-    size,
-    digest: 'a'.repeat(64),
-    modified_at: new Date().toISOString(),
-    details: { family: 'double', format: 'gguf', parameter_size: parameters, quantization_level: 'Q4_K_M' },
-  };
-}
-
 function tokens(messages: ChatBody['messages'], { tools, format }: ChatBody): number {
   return Math.ceil((JSON.stringify(messages).length + JSON.stringify([tools, format]).length) / 4);
 }
@@ -329,9 +269,4 @@ async function readBody(req: IncomingMessage): Promise<unknown> {
   let text = '';
   for await (const part of req) text += String(part);
   return text ? JSON.parse(text) : {};
-}
-
-function json(res: ServerResponse, status: number, value: unknown): void {
-  res.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
-  res.end(JSON.stringify(value));
 }

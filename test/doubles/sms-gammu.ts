@@ -11,8 +11,20 @@ export async function gammu(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'kz-sms-'));
   const path = (name: string) => join(folder, name);
   for (const name of ['inbox', 'outbox', 'sent', 'error']) mkdirSync(path(name));
-  for (let number = 1; number <= 5; number++) mkdirSync(join(folder, 'modem', 'sms', String(number)), { recursive: true });
-  for (const name of ['note', 'todo', 'calendar', 'alarm', 'pbk/ME', 'pbk/SM', 'pbk/DC', 'pbk/MC', 'pbk/RC', 'fs']) {
+  for (let number = 1; number <= 5; number++)
+    mkdirSync(join(folder, 'modem', 'sms', String(number)), { recursive: true });
+  for (const name of [
+    'note',
+    'todo',
+    'calendar',
+    'alarm',
+    'pbk/ME',
+    'pbk/SM',
+    'pbk/DC',
+    'pbk/MC',
+    'pbk/RC',
+    'fs',
+  ]) {
     mkdirSync(join(folder, 'modem', name), { recursive: true });
   }
   const paths = `inboxpath = ${path('inbox')}/\noutboxpath = ${path('outbox')}/\nsentsmspath = ${path('sent')}/\nerrorsmspath = ${path('error')}/\n`;

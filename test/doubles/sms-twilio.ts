@@ -34,7 +34,13 @@ export async function twilio(t: TestContext, sid: string, token: string) {
     arrive(from: string, body: string, direction = 'inbound') {
       // Newest first; dates are RFC 2822 with whole seconds.
       const date_sent = new Date().toUTCString();
-      messages.unshift({ sid: `SM${crypto.randomUUID().replaceAll('-', '')}`, from, body, direction, date_sent });
+      messages.unshift({
+        sid: `SM${crypto.randomUUID().replaceAll('-', '')}`,
+        from,
+        body,
+        direction,
+        date_sent,
+      });
     },
   };
 }

@@ -80,6 +80,7 @@ export class Repo {
     const temp = await mkdtemp(join(tmpdir(), 'double-index-'));
     const env = {
       GIT_INDEX_FILE: join(temp, 'index'),
+      GIT_WORK_TREE: temp,
       GIT_AUTHOR_NAME: author.name,
       GIT_AUTHOR_EMAIL: author.email,
       GIT_COMMITTER_NAME: author.name,
