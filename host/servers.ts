@@ -4,3 +4,10 @@ import { mountable, type Mountable } from '../kit/serve.ts';
 export const servers: Record<string, () => Promise<Mountable>> = {
   sandbox: async () => mountable((await import('../servers/sandbox/definition.ts')).sandbox),
 };
+
+/** Requests that our own tools answer, by tool; they come with the tools. */
+export async function ownExamples(): Promise<(tool: { name: string; foreign: boolean }) => string[]> {
+  const loaded = await Promise.all(Object.values(servers).map((load) => load()));
+  const known = new Map(loaded.flatMap((one) => [...one.examples]));
+  return ({ name, foreign }) => (foreign ? [] : (known.get(name) ?? []));
+}

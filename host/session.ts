@@ -2,16 +2,15 @@ import { ollamaModel, type Model, type ModelInfo } from '../kit/ollama.ts';
 import { processRuntime } from '../kit/serve.ts';
 import type { Runtime } from '../kit/tool.ts';
 import { Approvals } from './approvals.ts';
-import { connect, type Connections, type HostTool } from './connections.ts';
+import { connect, type Connections } from './connections.ts';
 import { doors } from './doors.ts';
 import { describeImages } from './images.ts';
 import type { TurnOptions } from './loop.ts';
 import { isLocal, pickModel, wantedHost, wantedModel } from './models.ts';
-import { knownExamples, writeExamples } from './retrieval/examples.ts';
-import { ToolIndex, type Embedder } from './retrieval/index.ts';
-import { restater } from './retrieval/restate.ts';
-import { pickRole, survey } from './roles.ts';
-import { servers } from './servers.ts';
+import { writeExamples } from './retrieval/examples.ts';
+import { ToolIndex } from './retrieval/index.ts';
+import { openIndex } from './retrieval/open.ts';
+import { ownExamples } from './servers.ts';
 import { hostSettings, type HostSettings } from './settings.ts';
 import { Window } from './window.ts';
 
@@ -57,16 +56,19 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
   const settings = hostSettings(runtime.home);
   const connections = await connect(doors(settings.servers), { ...runtime, env, model });
   const approvals = new Approvals(runtime.home);
-  const examples = await exampleRequests(settings, runtime.home);
+  const own = await ownExamples();
+  const { home } = runtime;
   const closing = new AbortController();
-  const make = (embedder?: Embedder) =>
-    new ToolIndex({ home: runtime.home, embedder, examples, restate: restater(model, info.name) });
-  let index = make();
-  // Nobody waits for it: until it is there, tools are found by words.
-  const looking = findEmbedder(model, settings, closing.signal).then((embedder) => {
-    if (embedder && !closing.signal.aborted) index = make(embedder);
-    return undefined;
-  });
+  let index = new ToolIndex({ home, examples: own });
+  // Nobody waits for the embedding model: until it is there, tools are found by words.
+  const { signal } = closing;
+  const looking = openIndex({ home, model, settings, modelName: info.name, own, signal }).then(
+    (found) => {
+      index = found;
+      return undefined;
+    },
+    () => undefined,
+  );
 
   return {
     settings,
@@ -119,27 +121,4 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
 export async function openTools(): Promise<Connections> {
   const runtime = processRuntime();
   return connect(doors(hostSettings(runtime.home).servers), runtime);
-}
-
-/** The embedding model that is configured or installed, if any. */
-async function findEmbedder(
-  model: Model,
-  settings: HostSettings,
-  signal: AbortSignal,
-): Promise<Embedder | undefined> {
-  try {
-    const found = pickRole('embed', { ...(await survey(model, signal)), settings: settings.models });
-    return found && { model: found.name, embed: (texts, each) => model.embed(found.name, texts, each) };
-  } catch {
-    return undefined;
-  }
-}
-
-/** Requests that tools answer: ours come with the tools, those of others were written by a model in idle time. */
-async function exampleRequests(settings: HostSettings, home: string): Promise<(tool: HostTool) => string[]> {
-  const names = settings.servers.flatMap((one) => (one.kind === 'own' ? [one.name] : []));
-  const loaded = await Promise.all(names.map((name) => servers[name]?.()));
-  const own = new Map(loaded.flatMap((one) => (one ? [...one.examples] : [])));
-  const foreign = knownExamples(home);
-  return (tool) => (tool.foreign ? foreign(tool) : (own.get(tool.name) ?? []));
 }

@@ -3,8 +3,10 @@ import type { HostTool } from './connections.ts';
 import { painter } from './display.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
 import type { Ranked } from './retrieval/index.ts';
+import { ownExamples } from './servers.ts';
 import { modelOf, openTools } from './session.ts';
 import { hostSettings } from './settings.ts';
+import { PINNED } from './shown.ts';
 import { clean, fit } from './text.ts';
 
 const help = `
@@ -69,6 +71,7 @@ async function tell(task: string, tools: HostTool[], io: Io, json: boolean): Pro
     home: runtime.home,
     model: modelOf(runtime),
     settings: hostSettings(runtime.home),
+    own: await ownExamples(),
     signal: never,
     patienceMs: MODEL_MS,
   });
@@ -76,7 +79,10 @@ async function tell(task: string, tools: HostTool[], io: Io, json: boolean): Pro
     index.update(tools);
     const ranked = await index.rank(task, never);
     const fits = new Map(ranked.map((one) => [one.tool.name, one]));
-    const shown = pick(ranked, { pinned: [] }).map((tool) => {
+    const shown = pick(
+      ranked.filter(({ tool }) => !PINNED.includes(tool.name)),
+      { pinned: [] },
+    ).map((tool) => {
       return { tool, tokens: tokensOf(tool), ...scores(fits.get(tool.name)) };
     });
     const tokens = shown.reduce((sum, one) => sum + one.tokens, 0);

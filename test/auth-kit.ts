@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { InMemoryTransport } from '@modelcontextprotocol/server';
 import { Client } from '@modelcontextprotocol/client';
 import { z } from 'zod';
@@ -17,6 +16,11 @@ const result = z.looseObject({
   content: z.array(z.looseObject({ text: z.string() })),
 });
 
+/** Who ends what was begun: a test, or a bench. */
+export interface Ending {
+  after: (end: () => Promise<void> | void) => void;
+}
+
 export interface Called {
   ok: boolean;
   text: string;
@@ -24,7 +28,7 @@ export interface Called {
 }
 
 /** A folder of its own, short enough for a socket in it. */
-export function authHome(t: TestContext, settings: object = {}): string {
+export function authHome(t: Ending, settings: object = {}): string {
   const home = mkdtempSync(join(tmpdir(), 'kz-'));
   t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 3 }));
   mkdirSync(home, { recursive: true });
@@ -45,7 +49,7 @@ export async function keep(
 }
 
 /** The auth server behind a real client, in this process. */
-export async function openAuthServer(t: TestContext, home: string) {
+export async function openAuthServer(t: Ending, home: string) {
   const [near, far] = InMemoryTransport.createLinkedPair();
   const journal = openJournal(home);
   const served = await serveInProcess(mountable(auth), far, { home, journal, env: {} });

@@ -62,10 +62,10 @@ test(
     const home = authHome(t, { mailboxes: { silent: box(a), noise: box(b), gone: box(1) } });
     await keep(home, { mail: { value: 'mail-password-1' } });
     const server = await openAuthServer(t, home);
-  const { sources } = z
+    const { sources } = z
       .object({ sources: z.array(z.object({ name: z.string(), ok: z.boolean(), note: z.string() })) })
       .parse(await server.value('auth_status', { test: true }));
-  for (const { name, ok, note } of sources) {
+    for (const { name, ok, note } of sources) {
       assert.equal(ok, false, name);
       assert.match(
         note,

@@ -86,17 +86,18 @@ async function serverPrompt(talk: Talk, name: string, rest: string): Promise<voi
 }
 
 const nameOf = ({ server, name }: HostPrompt) => `${server}:${name}`;
+const HELP_MS = 1_500;
 const soon = () => AbortSignal.timeout(20_000);
 
 async function help({ io, session }: Talk): Promise<void> {
-  const lines = [...commands].map(([name, { args = '', says }]) => [`/${name} ${args}`.trim(), says]);
-  const prompts = await session.connections.prompts(soon());
-  for (const one of prompts) lines.push([`/${nameOf(one)}`, one.description]);
-  for (const [name = '', says = ''] of lines) {
+  const line = (name: string, says: string) =>
     io.out(`${clean(name).padEnd(22)} ${fit(clean(says), Math.max(20, io.columns() - 24))}\n`);
-  }
+  for (const [name, { args = '', says }] of commands) line(`/${name} ${args}`.trim(), says);
   io.out('@server:uri puts a resource into a message; Tab completes it, and the commands.\n');
   io.out('Ctrl-C stops an answer; at the prompt, twice, it leaves.\n');
+  // A server that hangs takes nothing from the list.
+  const prompts = await session.connections.prompts(AbortSignal.timeout(HELP_MS)).catch(() => []);
+  for (const one of prompts) line(`/${nameOf(one)}`, one.description);
 }
 
 async function tools({ io, session }: Talk, word: string): Promise<void> {

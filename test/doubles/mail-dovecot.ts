@@ -14,9 +14,9 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { Ending } from '../auth-kit.ts';
 import { real, until } from '../support.ts';
 
 /** A real Dovecot of this test alone: TLS by a CA of its own, a Maildir, run as `nobody` where the test is root. */
@@ -69,7 +69,7 @@ export function written({
   ].join('\r\n');
 }
 
-export async function dovecot(t: TestContext): Promise<Mailbox> {
+export async function dovecot(t: Ending): Promise<Mailbox> {
   const folder = mkdtempSync(join(tmpdir(), 'kz-mail-'));
   const [port, plainPort] = [await freePort(), await freePort()];
   const maildir = join(folder, 'mail', 'jan');
