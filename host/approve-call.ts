@@ -33,7 +33,9 @@ export async function decideCall(home: string, id: string, io: Io, flags: Flags)
   const approvals = new Approvals(home);
   const asked = (await approvals.pending()).find((one) => one.id === id);
   if (!asked) {
-    throw new UsageError(`No call with the id ${id} waits for a decision. \`kuznia approve\` lists those that do.`);
+    throw new UsageError(
+      `No call with the id ${id} waits for a decision. \`kuznia approve\` lists those that do.`,
+    );
   }
   if (!flags.json) io.out(`${shown(asked, io)}\n`);
   let yes = flags.yes ? true : flags.refuse ? false : undefined;
@@ -53,7 +55,10 @@ export async function decideCall(home: string, id: string, io: Io, flags: Flags)
   if (flags.json) io.out(`${JSON.stringify({ id, ...decision })}\n`);
   else if (decision?.yes === yes) {
     io.out(yes ? 'Allowed: the same call goes through once, within an hour.\n' : 'Refused.\n');
-  } else io.out(`Already decided by ${clean(decision?.by ?? 'somebody')}: ${decision?.yes ? 'allowed' : 'refused'}.\n`);
+  } else
+    io.out(
+      `Already decided by ${clean(decision?.by ?? 'somebody')}: ${decision?.yes ? 'allowed' : 'refused'}.\n`,
+    );
   return EXIT.done;
 }
 

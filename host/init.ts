@@ -10,6 +10,7 @@ import { checkGitLab, checkOllama, checkServers, type Finding } from './init/che
 import { compose, secretRef, webAddress, type Choices } from './init/compose.ts';
 import { editors, launchOf } from './init/snippets.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import { wantedHost } from './models.ts';
 import { Prompt } from './prompt.ts';
 import { servers } from './servers.ts';
 import { hostSettings } from './settings.ts';
@@ -109,6 +110,8 @@ export async function begin(given: Partial<Choices>, scope: Beginning): Promise<
   const home = kuzniaHome(io.env);
   const path = join(home, 'kuznia.json');
   const before = readConfigFile(home);
+  const runtime = { ...processRuntime(), env: io.env, home };
+  const usual = wantedHost(runtime);
   const findings: Finding[] = [];
   const tell = (finding: Finding) => {
     findings.push(finding);
@@ -117,14 +120,14 @@ export async function begin(given: Partial<Choices>, scope: Beginning): Promise<
   let choices: Choices;
   if (ask) {
     const wrong = (message: string) => io.out(`  ${message}\n`);
-    choices = await askAll({ ask, names, tell, wrong, check, signal }, given);
+    choices = await askAll({ ask, names, tell, wrong, check, usual, signal }, given);
   } else {
     choices = {
       ...given,
       servers: Object.fromEntries(names.map((name) => [name, given.servers?.[name] ?? true])),
     };
     if (check && choices.gitlab) tell(await checkGitLab(choices.gitlab, signal));
-    if (check) tell(await checkOllama(choices, signal));
+    if (check) tell(await checkOllama({ ...choices, ollama: choices.ollama ?? usual }, signal));
   }
   signal.throwIfAborted();
   const text = `${JSON.stringify(compose(before, choices), null, 2)}\n`;
@@ -144,7 +147,7 @@ export async function begin(given: Partial<Choices>, scope: Beginning): Promise<
   mkdirSync(home, { recursive: true });
   const copy = there ? `${path}.bak` : undefined;
   replaceFile(path, text, { keep: copy });
-  if (check) for (const finding of await checkServers({ ...processRuntime(), home }, signal)) tell(finding);
+  if (check) for (const finding of await checkServers(runtime, signal)) tell(finding);
 
   const missing = findings.filter((one) => !one.ok);
   const next = nextSteps(choices, missing);

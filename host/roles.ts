@@ -3,7 +3,7 @@ import { ModelError, type ListedModel, type Model, type ModelInfo } from '../kit
 import { roles, type Role } from './settings.ts';
 
 /** A role's model, and why it is this one, in words for the person. */
-export interface Pick {
+interface Picked {
   name: string;
   why: string;
 }
@@ -94,7 +94,7 @@ const WANTS: Record<Role, { must: string; likes: Liking[]; order: 'largest' | 's
 export function pickRole(
   role: Role,
   known: Omit<Survey, 'loaded'> & { settings?: Partial<Record<Role, string>> },
-): Pick | undefined {
+): Picked | undefined {
   const { installed, infos, settings = {}, freeMemory } = known;
   const configured = settings[role];
   if (configured !== undefined) {
@@ -132,8 +132,8 @@ export function pickRole(
 }
 
 /** Every role that some model can take. */
-export function pickRoles(known: Survey & { settings?: Partial<Record<Role, string>> }): Map<Role, Pick> {
-  const picks = new Map<Role, Pick>();
+export function pickRoles(known: Survey & { settings?: Partial<Record<Role, string>> }): Map<Role, Picked> {
+  const picks = new Map<Role, Picked>();
   for (const role of roles) {
     const pick = pickRole(role, known);
     if (pick) picks.set(role, pick);

@@ -1,8 +1,9 @@
 import { text as readAll } from 'node:stream/consumers';
 import { asCommand, type Approval } from './approval.ts';
 import type { CallRecord } from './calls.ts';
+import { askFor, fillIn } from './chat/ask.ts';
 import { Scope } from './chat/scope.ts';
-import type { Image } from './connections.ts';
+import type { FormField, Image } from './connections.ts';
 import { decider } from './deciding.ts';
 import { TurnDisplay } from './display.ts';
 import { readImage } from './images.ts';
@@ -75,6 +76,7 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
     };
   }
   const { model, info, connections } = session;
+  const talk = new Scope(session);
   let pending: Approval | undefined;
   const approve = prompt
     ? decider({
@@ -84,6 +86,7 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
         display: () => display,
         signal: () => signal,
         allow: (tool) => allowed.push(tool),
+        keep: (tool) => talk.keep(tool),
       })
     : (approval: Approval) => {
         pending = approval;
@@ -91,7 +94,6 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
       };
   let end: TurnEnd | undefined;
   try {
-    const talk = new Scope(session);
     const scope = await talk.forTurn(info, task);
     const seen = images.length > 0 ? await scope.see(images, signal) : {};
     if (seen.notice) display.show({ type: 'notice', text: seen.notice });
@@ -99,7 +101,8 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
     talk.heard(content);
     const question = { role: 'user' as const, content, ...(seen.images && { images: seen.images }) };
     const options = { ...scope, model, info, connections, messages: [question], allowed, approve, signal };
-    for await (const event of turn({ ...options, turn: newTurn(info.name).id })) {
+    const fill = prompt && asked({ io, prompt, display, signal });
+    for await (const event of turn({ ...options, fill, turn: newTurn(info.name).id })) {
       display.show(event);
       if (event.type === 'end') end = event;
     }
@@ -139,6 +142,26 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
   if (answer === '')
     io.err('kuznia: the model answered nothing. Ask differently, or try a larger model with --model.\n');
   return answer === '' || reason === 'rounds' ? EXIT.failed : EXIT.done;
+}
+
+/** Asks at the terminal for what a server wants filled in. */
+function asked({
+  io,
+  prompt,
+  display,
+  signal,
+}: {
+  io: Io;
+  prompt: Prompt;
+  display: TurnDisplay;
+  signal: AbortSignal;
+}) {
+  const ask = askFor(io, prompt, () => signal.aborted);
+  return async (question: string, fields: FormField[]) => {
+    display.pause();
+    io.out(`${clean(question)}\n`);
+    return fillIn(fields, ask);
+  };
 }
 
 /** The command by which a person decides: the one that the refusal names, else the call itself, at a terminal. */

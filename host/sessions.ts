@@ -54,13 +54,13 @@ export interface Turn {
 }
 
 /** A conversation as it is kept. */
-export interface KeptSession {
+interface KeptSession {
   id: string;
   started: string;
   turns: Turn[];
 }
 
-export interface SessionSummary {
+interface SessionSummary {
   id: string;
   started: string;
   /** When it was last written to. */

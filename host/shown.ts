@@ -3,7 +3,7 @@ import type { HostTool, Toolbox } from './connections.ts';
 import { pick, ToolIndex } from './retrieval/index.ts';
 
 /** Always shown: with these a model runs code, and makes the tool that it lacks. */
-export const PINNED = ['sandbox_run_code', 'sandbox_execute_task', 'sandbox_forge_tool', 'sandbox_improve_tool'];
+const PINNED = ['sandbox_run_code', 'sandbox_execute_task', 'sandbox_forge_tool', 'sandbox_improve_tool'];
 /** Told of by `find_tools` at once. */
 const MOST_FOUND = 6;
 

@@ -6,7 +6,6 @@ import type { Ranked } from './retrieval/index.ts';
 import { ownExamples } from './servers.ts';
 import { modelOf, openTools } from './session.ts';
 import { hostSettings } from './settings.ts';
-import { PINNED } from './shown.ts';
 import { clean, fit } from './text.ts';
 
 const help = `
@@ -14,8 +13,7 @@ kuznia tools: list the tools.
 
 Usage: kuznia tools [--json] [--for "TASK"]
 
-  --for "TASK"  the tools that a model would see for it beside those it always sees, with how well each fits: by words
-                (BM25) and, where an embedding model is installed, by meaning (cosine), and the tokens it takes
+  --for "TASK"  the tools that fit it best (a model also sees those that make tools), with how well: by words (BM25) and, where an embedding model is installed, by meaning (cosine), and the tokens it takes
   --json        with their input schemas
 
 Example: kuznia tools --for "who changed this line?"

@@ -10,7 +10,7 @@ import { registerCode, registerSecret } from './secrets.ts';
 import { ToolError } from './tool.ts';
 
 /** What a value may be used for: a code to be typed, a link to be opened, a password or token to be typed. */
-export type Purpose = 'two-factor' | 'link' | 'password';
+type Purpose = 'two-factor' | 'link' | 'password';
 
 /** Where and for what a field takes a secret: `{ purpose: 'two-factor', origin: 'https://gitlab.example' }`. */
 export interface Use {

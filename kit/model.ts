@@ -66,7 +66,7 @@ export interface ListedModel {
 }
 
 /** A model that is in memory; `vram` is the part of `size` that a graphics card holds, both in bytes. */
-export interface RunningModel {
+interface RunningModel {
   name: string;
   size: number;
   vram: number;

@@ -8,7 +8,7 @@ import { registerSecret } from './secrets.ts';
 import { ToolError } from './tool.ts';
 
 /** How one provider is signed in to. */
-export const oauthClient = z.object({
+const oauthClient = z.object({
   issuer: z.string(),
   client_id: z.string(),
   client_secret: z.string().optional(),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { codeOf } from './secret-lock.ts';
 import { secretStore } from './secret-store.ts';
-import { registerCode } from './secrets.ts';
+import { registerCode, registerSecret } from './secrets.ts';
 import { ToolError } from './tool.ts';
 
 /** A two-factor app's entry: what an `otpauth://` URI says. */
@@ -26,7 +26,7 @@ export const otpSettings = z.object({
 export type OtpSettings = z.output<typeof otpSettings>;
 
 /** A code, and when it stops being one (epoch ms). */
-export interface Code {
+interface Code {
   code: string;
   expiresAt: number;
 }
@@ -63,7 +63,11 @@ export async function nextCode(
 /** The settings behind a name. Throws ToolError where there is none, with what is enrolled. */
 export async function otpEntry(home: string, name: string): Promise<OtpSettings> {
   const entry = await secretStore(home).get(name);
-  if (entry?.kind === 'otp') return otpSettings.parse(JSON.parse(entry.value));
+  if (entry?.kind === 'otp') {
+    const settings = otpSettings.parse(JSON.parse(entry.value));
+    registerSecret(settings.secret, { label: `${name} seed` });
+    return settings;
+  }
   const all = Object.entries(await secretStore(home).all()).flatMap(([known, { kind }]) =>
     kind === 'otp' ? [known] : [],
   );

@@ -27,7 +27,7 @@ const entry = z.object({
 export type SecretEntry = z.output<typeof entry>;
 
 const entries = z.record(z.string(), entry);
-export type SecretEntries = z.output<typeof entries>;
+type SecretEntries = z.output<typeof entries>;
 
 const LOCK_MS = 20_000;
 

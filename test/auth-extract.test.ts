@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { extractCode, extractLinks } from '../servers/auth/extract.ts';
 import { htmlText } from '../servers/auth/html.ts';
+import { isFrom } from '../servers/auth/source.ts';
 import { judge, readCorpus } from './fixtures/codes/corpus.ts';
 
 const corpus = readCorpus(readFileSync(new URL('fixtures/codes/corpus.tsv', import.meta.url), 'utf8'));
@@ -77,4 +78,27 @@ test('a sign-in link is one of the site itself', () => {
   assert.deepEqual(extractLinks({ text }, 'login.example'), [
     'https://app.login.example/auth/magic?token=abcdefghijklmnop1234',
   ]);
+});
+
+test('a sender is an exact address, a domain and those below it, or a number; never a part of a text', () => {
+  const yes: [string, string][] = [
+    ['noreply@github.com', 'noreply@github.com'],
+    ['NoReply@GitHub.com', '@github.com'],
+    ['x@mail.github.com', 'github.com'],
+    ['+48 123 456 789', '+48123456789'],
+    ['ACME', 'acme'],
+  ];
+  const no: [string, string][] = [
+    ['noreply@github.com.evil.test', 'github.com'],
+    ['noreply@github.com.evil.test', 'noreply@github.com'],
+    ['noreply@evilgithub.com', 'github.com'],
+    ['github.com@evil.test', 'github.com'],
+    ['x@mail.github.com', 'noreply@github.com'],
+    ['x@example.com', 'com'],
+    ['ACME Bank', 'ACME'],
+    ['123456789', '+48123456789'],
+    ['', 'github.com'],
+  ];
+  for (const [sender, wanted] of yes) assert.ok(isFrom(sender, wanted), `${sender} is ${wanted}`);
+  for (const [sender, wanted] of no) assert.ok(!isFrom(sender, wanted), `${sender} is not ${wanted}`);
 });

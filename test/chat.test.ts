@@ -297,13 +297,15 @@ test('a chat is gone on with, taken back, exported; its file is the person’s o
   const home = await newHome(t);
   const double = await ollama(t, ({ messages }) => {
     const said = messages.at(-1)?.content ?? '';
+    if (said.includes('cut')) return { raw: '{"message":{"content":"Half an "}}\n', end: 'cut' };
     if (said.includes('broken')) return { status: 500, error: 'out of memory' };
     return { content: `Heard ${messages.filter(({ role }) => role === 'user').length}.` };
   });
-  const first = await kuznia(t, home, double.url, 'one\nbroken\n/retry\ntwo\n/undo\n/context\n/retry\n');
+  const first = await kuznia(t, home, double.url, 'one\ncut\nbroken\n/retry\ntwo\n/undo\n/context\n/retry\n');
   assert.equal(first.code, 0, first.err);
   assert.match(first.out, /Taken back: two/);
   assert.equal(first.out.match(/✗ Ollama failed \(500\)/g)?.length, 2, 'asked again');
+  assert.match(first.out, /^Half an\s*\n✗ Ollama stopped in the middle/m, 'what came is kept in view');
   assert.match(first.out, /✗ Nothing failed that could be asked again/);
   assert.match(first.out, /\d+ of 32768 tokens .* 1 questions so far/);
   const out = join(home, 'out.md');

@@ -85,7 +85,10 @@ export function breaches({ method, path, query, body }: Sent): string[] | undefi
   const properties: Record<string, Schema> = {};
   const required: string[] = [];
   for (const one of found.parameters) {
-    if (one.in === 'query' || one.in === 'formData') properties[one.name] = one;
+    if (one.in === 'query' || one.in === 'formData')
+      properties[one.name] = { type: one.type, enum: one.enum };
+    // A path that goes on to the end is said to be in the query.
+    if (template.path.includes(`*${one.name}`)) continue;
     if (one.required && (one.in === 'query' || one.in === 'formData')) required.push(one.name);
     const whole = resolve(one.schema);
     Object.assign(properties, whole?.properties);

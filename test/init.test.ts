@@ -8,8 +8,7 @@ import { z } from 'zod';
 import { begin, command } from '../host/init.ts';
 import { askAll, Unanswered } from '../host/init/ask.ts';
 import { checkGitLab, checkOllama, type Finding } from '../host/init/checks.ts';
-import { compose, secretRef, webAddress, type Choices } from '../host/init/compose.ts';
-import { editors, launchOf } from '../host/init/snippets.ts';
+import type { Choices } from '../host/init/compose.ts';
 import { exitCode, type Io } from '../host/io.ts';
 import { hostSettings } from '../host/settings.ts';
 import { ollamaDouble } from './doubles/ollama.ts';
@@ -85,6 +84,16 @@ test('asked: servers, GitLab with a secret by name, where Ollama is, the model',
   });
   assert.deepEqual([faults, left], [[], []]);
   assert.match(asked[0] ?? '', /^Use sandbox \(.*\)\? \[Y\/n\] $/);
+});
+
+test('Ollama is looked for where it is set already', async (t) => {
+  const home = tempHome(t);
+  writeFileSync(join(home, 'kuznia.json'), JSON.stringify({ OLLAMA_HOST: NOWHERE }));
+  const { ask, asked } = person(['', '', '', 'n']);
+  const { io, said } = paper(home);
+  await begin({}, { names: ['sandbox'], io, ask, check: true, json: false, signal: never });
+  assert.equal(asked[1], `Where Ollama answers [${NOWHERE}]: `);
+  assert.match(said.out, /No Ollama at http:\/\/127\.0\.0\.1:9/);
 });
 
 test('a token instead of a name is refused, not shown, and asked for again; so is a wrong address', async () => {
@@ -262,62 +271,6 @@ test('live: the servers are started, and what a flag names must answer', async (
   assert.match(started?.found ?? '', /^ready, \d+ tools$/);
 });
 
-const LAUNCH = { command: 'npx', args: ['-y', 'kuznia', 'serve'], env: {} };
-const HOMED = { ...LAUNCH, env: { KUZNIA_HOME: "/home/o'neil/k" } };
-
-test('each editor gets its own form', () => {
-  const own = { command: 'npx', args: ['-y', 'kuznia', 'serve'] };
-  const expected: Record<string, unknown> = {
-    vscode: { servers: { kuznia: { type: 'stdio', ...own } } },
-    cursor: { mcpServers: { kuznia: own } },
-    'claude-desktop': { mcpServers: { kuznia: own } },
-    zed: { context_servers: { kuznia: own } },
-    jetbrains: { mcpServers: { kuznia: own } },
-    cline: { mcpServers: { kuznia: { ...own, disabled: false, alwaysAllow: [] } } },
-    opencode: {
-      $schema: 'https://opencode.ai/config.json',
-      mcp: { kuznia: { type: 'local', command: ['npx', '-y', 'kuznia', 'serve'], enabled: true } },
-    },
-  };
-  for (const [name, { write, where }] of Object.entries(editors)) {
-    assert.ok(where.length > 0);
-    const text = write(LAUNCH);
-    if (expected[name]) assert.deepEqual(parsed(text), expected[name], name);
-    assert.match(write(HOMED), /KUZNIA_HOME/, name);
-  }
-  assert.deepEqual(parsed(editors.opencode.write(HOMED)), {
-    $schema: 'https://opencode.ai/config.json',
-    mcp: {
-      kuznia: {
-        type: 'local',
-        command: ['npx', '-y', 'kuznia', 'serve'],
-        enabled: true,
-        environment: HOMED.env,
-      },
-    },
-  });
-  assert.equal(
-    editors['claude-code'].write(HOMED),
-    String.raw`claude mcp add --scope user --env 'KUZNIA_HOME=/home/o'\''neil/k' --transport stdio kuznia -- npx -y kuznia serve`,
-  );
-  assert.equal(
-    editors.continue.write(LAUNCH),
-    'name: "Kuznia"\nversion: "0.0.1"\nschema: "v1"\nmcpServers:\n  - name: "kuznia"\n    command: "npx"\n    args: ["-y","kuznia","serve"]',
-  );
-  assert.match(
-    editors.goose.write(LAUNCH),
-    /^extensions:\n {2}kuznia:\n {4}name: "kuznia"\n {4}type: "stdio"\n {4}cmd: "npx"/,
-  );
-});
-
-test('the command is the one that it was installed by', () => {
-  const at = (file: string, platform = 'linux') =>
-    launchOf({ file, node: '/usr/bin/node', platform }, undefined);
-  assert.deepEqual(at('/usr/lib/node_modules/kuznia/dist/host/main.js'), LAUNCH);
-  assert.equal(at('C:\\x\\node_modules\\kuznia\\dist\\host\\main.js', 'win32').command, 'cmd');
-  assert.deepEqual(at('/src/kuznia/dist/host/main.js').args, ['/src/kuznia/dist/host/main.js', 'serve']);
-});
-
 test('--print-snippet writes the snippet alone to standard output', async (t) => {
   const { io, said } = paper(tempHome(t));
   assert.equal(await command.run(['--print-snippet', 'zed'], io), 0);
@@ -326,22 +279,6 @@ test('--print-snippet writes the snippet alone to standard output', async (t) =>
     said.out,
   );
   assert.match(said.err, /^Zed: settings\.json/);
-});
-
-test('addresses and references', () => {
-  assert.equal(webAddress('gitlab.com/sub/', 'x'), 'https://gitlab.com/sub');
-  assert.equal(webAddress('http://10.0.0.7:8080', 'x'), 'http://10.0.0.7:8080');
-  for (const text of ['ftp://x', 'http://', 'a b'])
-    assert.throws(() => webAddress(text, 'x'), /expected a web address/);
-  assert.equal(secretRef('secret://a.b'), 'secret://a.b');
-  for (const text of ['glpat-0123456789abcdefghij', 'Has Spaces', '', 'x'.repeat(65)]) {
-    assert.throws(
-      () => secretRef(text),
-      (error: Error) => text === '' || !error.message.includes(text),
-    );
-  }
-  const off = compose({ mcpServers: { gitlab: true } }, { servers: { gitlab: false } });
-  assert.deepEqual(off['mcpServers'], { gitlab: false });
 });
 
 test('what was mistyped is told, and exits 2', async (t) => {

@@ -10,7 +10,7 @@ const MOST_ATTACHED = 6;
 const MENTION = /(?<=^|\s)@([\w.-]+):(\S+)/g;
 
 /** What was put into a message beside the person's own words. */
-export interface Attached {
+interface Attached {
   /** The message with the resources' texts behind it, each marked as data. */
   text: string;
   /** A line each for the person. */

@@ -188,7 +188,7 @@ export class Chat implements Talk {
       display: () => this.#display,
       signal: () => signal,
       allow: (tool) => this.#allowed.push(tool),
-      keep: (tool) => this.#keep(tool),
+      keep: (tool) => this.#scope.keep(tool),
     });
     const options = {
       ...scope,
@@ -217,13 +217,6 @@ export class Chat implements Talk {
     } finally {
       signal.removeEventListener('abort', end);
     }
-  }
-
-  /** Allows a tool for good, as it is now. */
-  async #keep(name: string): Promise<void> {
-    const tools = await this.session.connections.tools(new AbortController().signal);
-    const tool = tools.find((one) => one.name === name);
-    if (tool) await this.session.approvals.keep(tool);
   }
 
   async #fill(question: string, fields: FormField[]) {

@@ -51,7 +51,7 @@ export class Conversation {
     this.#messages = [...messages];
     const [question] = turn.messages;
     const at = question ? messages.indexOf(question) : -1;
-    const answers = structuredClone(at === -1 ? [] : messages.slice(at + 1));
+    const answers = copied(at === -1 ? [] : messages.slice(at + 1));
     turn.messages.push(...answers);
     this.#file.add(turn, answers);
   }
@@ -70,4 +70,6 @@ export class Conversation {
   }
 }
 
-const messagesOf = (turns: Turn[]) => turns.flatMap(({ messages }) => structuredClone(messages));
+/** Room is made by giving messages shorter contents: the copies keep theirs. */
+const copied = (messages: ChatMessage[]) => messages.map((message) => ({ ...message }));
+const messagesOf = (turns: Turn[]) => turns.flatMap(({ messages }) => copied(messages));

@@ -45,4 +45,12 @@ export class Scope {
     const { window, outside } = this;
     return { ...(await this.#session.forTurns(info)), window, outside, see, said: () => this.#said };
   }
+
+  /** Allows a tool for good, as it is now. */
+  async keep(name: string): Promise<void> {
+    const { connections, approvals } = this.#session;
+    const tools = await connections.tools(new AbortController().signal);
+    const tool = tools.find((one) => one.name === name);
+    if (tool) await approvals.keep(tool);
+  }
 }

@@ -20,7 +20,7 @@ export interface Talk {
   readonly session: Session;
   readonly ask: AskFor;
   readonly conversation: Conversation;
-  readonly meter: Meter | undefined;
+  meter: Meter | undefined;
   info: ModelInfo;
   /** Go with the next message. */
   images: Image[];
@@ -129,6 +129,8 @@ async function model(talk: Talk, name: string): Promise<void> {
   const { model } = talk.session;
   if (name !== '') {
     talk.info = await pickModel(model, name, soon());
+    // Of the one before.
+    talk.meter = undefined;
     talk.io.out(`Now ${described(talk.info)}.\n`);
     return;
   }

@@ -23,6 +23,8 @@ interface Asking {
   /** Why an answer was not taken. */
   wrong: (message: string) => void;
   check: boolean;
+  /** Where Ollama is looked for when nothing is said. */
+  usual?: string;
   signal: AbortSignal;
 }
 
@@ -63,13 +65,14 @@ async function askGitLab(asking: Asking): Promise<NonNullable<Choices['gitlab']>
 async function askModel(asking: Asking, given: Partial<Choices>): Promise<Pick<Choices, 'ollama' | 'model'>> {
   let { ollama } = given;
   if (ollama === undefined) {
-    const question = 'Where Ollama answers [http://127.0.0.1:11434]: ';
+    const question = `Where Ollama answers [${asking.usual ?? 'http://127.0.0.1:11434'}]: `;
     ollama = await taken(asking, question, (text) => (text ? webAddress(text, 'Ollama') : undefined));
   }
-  if (asking.check) asking.tell(await checkOllama({ ollama, model: given.model }, asking.signal));
+  if (asking.check)
+    asking.tell(await checkOllama({ ollama: ollama ?? asking.usual, model: given.model }, asking.signal));
   const wanted = given.model ?? (await said(asking, 'Model to talk with [one that is installed]: '));
   if (asking.check && wanted !== '' && wanted !== given.model) {
-    asking.tell(await checkOllama({ ollama, model: wanted }, asking.signal));
+    asking.tell(await checkOllama({ ollama: ollama ?? asking.usual, model: wanted }, asking.signal));
   }
   return { ...(ollama !== undefined && { ollama }), ...(wanted && { model: wanted }) };
 }

@@ -139,5 +139,7 @@ export function launchOf(
     }
     return { command: 'npx', args: ['-y', 'kuznia', 'serve'], env };
   }
-  return { command: here.node, args: [here.file, 'serve'], env };
+  // What was built starts without a loader.
+  const built = here.file.replace(/([\\/])host([\\/])main\.ts$/, '$1dist$1host$2main.js');
+  return { command: here.node, args: [built, 'serve'], env };
 }

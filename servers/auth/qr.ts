@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { ToolError } from '../../kit/tool.ts';
+
+const MOST_BYTES = 20 * 1024 * 1024;
+
+/** The texts of the QR codes in a picture (PNG, JPEG). Read here, by ZXing in WebAssembly: no picture leaves the machine. */
+export async function qrTexts(path: string): Promise<string[]> {
+  const bytes = await readFile(path);
+  if (bytes.length > MOST_BYTES)
+    throw new ToolError(`${path} has more than 20 MB. Cut the picture to the code.`);
+  const { prepareZXingModule, readBarcodes } = await import('zxing-wasm/reader');
+  // Without this it is fetched from a CDN.
+  const wasm = await readFile(createRequire(import.meta.url).resolve('zxing-wasm/reader/zxing_reader.wasm'));
+  const wasmBinary = wasm.buffer.slice(wasm.byteOffset, wasm.byteOffset + wasm.byteLength);
+  await prepareZXingModule({ overrides: { wasmBinary }, fireImmediately: true });
+  let found: { text: string }[];
+  try {
+    found = await readBarcodes(new Uint8Array(bytes), { formats: ['QRCode'], tryHarder: true });
+  } catch {
+    throw new ToolError(`${path} is no picture that can be read. Give a PNG or JPEG.`);
+  }
+  const texts = found.map(({ text }) => text).filter((text) => text !== '');
+  if (texts.length > 0) return texts;
+  throw new ToolError(
+    `There is no QR code in ${path}, or it is too small or blurred. Take the picture again, closer.`,
+  );
+}

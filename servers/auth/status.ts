@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { secretStore } from '../../kit/secret-store.ts';
+import { toolFor } from '../../kit/tool.ts';
+import type { Auth } from './auth.ts';
+
+const tool = toolFor<Auth>();
+const CHECK_MS = 20_000;
+
+export const status = [
+  tool({
+    name: 'auth_status',
+    title: 'What is enrolled',
+    description:
+      'Which two-factor entries, code sources and sign-ins there are, and what expires when. Never a value.',
+    effect: 'read',
+    examples: ['which accounts have two-factor codes here', 'am I signed in to GitLab'],
+    input: z.object({ test: z.boolean().default(false).describe('try to reach each source') }),
+    output: z.object({
+      secrets: z.array(
+        z.object({
+          name: z.string(),
+          kind: z.string(),
+          origins: z.array(z.string()),
+          expires: z.string().optional(),
+        }),
+      ),
+      sources: z.array(
+        z.object({
+          name: z.string(),
+          kind: z.string(),
+          last_code: z.string().optional(),
+          ok: z.boolean().optional(),
+          note: z.string().optional(),
+        }),
+      ),
+      sign_ins: z.array(
+        z.object({ name: z.string(), state: z.enum(['signed in', 'waiting for the person', 'signed out']) }),
+      ),
+    }),
+    async run({ test }, auth, { signal }) {
+      const all = await secretStore(auth.home).all();
+      return {
+        secrets: Object.entries(all).map(([name, { kind, origins, expires }]) => ({
+          name,
+          kind,
+          origins,
+          ...(expires !== undefined && { expires }),
+        })),
+        sources: await sourceStates(auth, test, signal),
+        sign_ins: Object.keys(auth.config.oauth).map((name) => {
+          const there = all[name]?.kind === 'oauth' ? ('signed in' as const) : ('signed out' as const);
+          return { name, state: auth.signingIn.has(name) ? ('waiting for the person' as const) : there };
+        }),
+      };
+    },
+  }),
+];
+
+/** Each source, tried where that is asked for. */
+export async function sourceStates(
+  { sources, tickets }: Pick<Auth, 'sources' | 'tickets'>,
+  test: boolean,
+  signal: AbortSignal,
+) {
+  return Promise.all(
+    sources.map(async (source) => {
+      const { name, kind } = source;
+      const last = tickets.used.get(name);
+      const about = { name, kind, ...(last !== undefined && { last_code: last }) };
+      if (!test) return about;
+      try {
+        const note = await source.check(AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]));
+        return { ...about, ok: true, note };
+      } catch (error) {
+        return { ...about, ok: false, note: error instanceof Error ? error.message : 'no answer' };
+      }
+    }),
+  );
+}

@@ -1,0 +1,289 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Handles } from '../../kit/handles.ts';
+import { codeOf } from '../../kit/secret-lock.ts';
+import { registerCode, registerSecret } from '../../kit/secrets.ts';
+import { ToolError } from '../../kit/tool.ts';
+import { extractCode, extractLinks } from './extract.ts';
+import { isFrom, type CodeSource, type Listening, type Message } from './source.ts';
+
+/** What a login waits for. */
+interface Expectation {
+  origin: string;
+  from: string;
+  subject?: string | undefined;
+  link: boolean;
+  /** Messages may have arrived so long before, in ms. */
+  ageMs: number;
+  withinMs: number;
+  sources: CodeSource[];
+}
+
+/** What came of it: a handle, or several that a person chooses from. */
+interface Arrived {
+  handle?: string;
+  candidates?: { handle: string; reason: string }[];
+  source: string;
+  from: string;
+  arrived: string;
+  reason?: string;
+}
+
+interface Ticket {
+  expectation: Expectation;
+  until: number;
+  /** Makes the handles, whose two minutes begin when somebody takes them. */
+  outcome: Promise<() => Promise<Arrived>>;
+  stop: () => Promise<void>;
+}
+
+/** How long a code is taken to be good: most services say ten minutes. */
+const CODE_MS = 10 * 60_000;
+const MOST_TICKETS = 16;
+
+/** Logins that wait for a code. Listening begins before the code is asked for, or it could come too early. */
+export class Tickets {
+  readonly #open = new Map<string, Ticket>();
+  readonly #handles: Handles;
+  readonly #home: string;
+  /** Messages whose code was given: it is no other login's. */
+  readonly #given = new Set<string>();
+  /** When a source last gave a code, by name. */
+  readonly used = new Map<string, string>();
+
+  constructor(home: string, handles: Handles) {
+    this.#home = home;
+    this.#handles = handles;
+  }
+
+  async expect(expectation: Expectation): Promise<{ ticket: string; until: number }> {
+    if (this.#open.size >= MOST_TICKETS) {
+      throw new ToolError(
+        `${MOST_TICKETS} logins wait for a code already. Wait for them with auth_wait_code first.`,
+      );
+    }
+    const until = Date.now() + expectation.withinMs;
+    const release = this.#claim(expectation, until);
+    const listening: Listening[] = [];
+    const ending = new AbortController();
+    let settled = false;
+    const stop = async () => {
+      ending.abort();
+      clearTimeout(timer);
+      release();
+      await Promise.allSettled(listening.map((one) => one.close()));
+    };
+    const { promise: outcome, resolve, reject } = deferred<() => Promise<Arrived>>();
+    outcome.catch(() => undefined); // told when somebody waits
+    const finish = (settle: () => void) => {
+      if (settled) return;
+      settled = true;
+      settle();
+      void stop();
+    };
+    const late = () => finish(() => reject(none(expectation)));
+    const timer = setTimeout(late, expectation.withinMs);
+    timer.unref();
+    const opening = await Promise.allSettled(
+      expectation.sources.map((source) =>
+        source.listen({
+          since: Date.now() - expectation.ageMs,
+          signal: ending.signal,
+          wanted: ({ from, subject }) => fits(expectation, from, subject),
+          failed: (error) => finish(() => reject(error)),
+          heard: (message) => {
+            try {
+              const arrived = this.#judge(expectation, source, message);
+              if (arrived) finish(() => resolve(arrived));
+            } catch (error) {
+              finish(() => reject(error));
+            }
+          },
+        }),
+      ),
+    );
+    for (const one of opening) if (one.status === 'fulfilled') listening.push(one.value);
+    const fault = opening.find((one) => one.status === 'rejected');
+    if (fault) {
+      await stop();
+      throw fault.reason;
+    }
+    if (settled) void stop();
+    const ticket = `ticket-${randomBytes(9).toString('base64url')}`;
+    this.#open.set(ticket, { expectation, until, outcome, stop });
+    setTimeout(() => this.#open.delete(ticket), expectation.withinMs + CODE_MS).unref();
+    return { ticket, until };
+  }
+
+  /** Waits for what a ticket stands for. A ticket is good once: a second look would make a second handle. */
+  async wait(ticket: string, signal: AbortSignal, progress: (left: number) => void): Promise<Arrived> {
+    const open = this.#open.get(ticket);
+    if (!open) {
+      throw new ToolError(
+        'There is no such ticket here: it was used, or has expired. Begin again with auth_expect_code.',
+      );
+    }
+    const tell = () => progress(Math.max(0, Math.round((open.until - Date.now()) / 1000)));
+    const ticking = setInterval(tell, 5_000);
+    const { promise: cancelled, reject } = deferred<never>();
+    const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      tell();
+      const hand = await Promise.race([open.outcome, cancelled]);
+      this.#open.delete(ticket);
+      return await hand();
+    } catch (error) {
+      if (!signal.aborted) this.#open.delete(ticket);
+      throw error;
+    } finally {
+      clearInterval(ticking);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#open.values()].map(({ stop }) => stop()));
+    this.#open.clear();
+  }
+
+  /** undefined: not what is waited for. */
+  #judge(
+    expectation: Expectation,
+    source: CodeSource,
+    message: Message,
+  ): (() => Promise<Arrived>) | undefined {
+    const { origin, link } = expectation;
+    if (!fits(expectation, message.from, message.subject ?? message.text)) return undefined;
+    const about = {
+      source: source.name,
+      from: message.from,
+      arrived: new Date(message.arrived).toISOString(),
+    };
+    const host = new URL(origin).hostname;
+    const found = link ? linksIn(message, host) : codesIn(message, host);
+    const id = `${source.name} ${message.id}`;
+    if (found.length === 0 || this.#given.has(id)) return undefined;
+    this.#given.add(id);
+    this.used.set(source.name, about.arrived);
+    const expiresAt = Date.now() + CODE_MS;
+    const label = `code from ${source.name}`;
+    for (const { value } of found) {
+      if (link) registerSecret(value, { label });
+      else registerCode(value, { label, expiresAt });
+    }
+    const purpose = link ? 'link' : 'two-factor';
+    return async () => {
+      const candidates = [];
+      for (const { value, reason } of found) {
+        const handle = await this.#handles.issue(value, { label, expiresAt, origin, purpose });
+        candidates.push({ handle, reason });
+      }
+      const [only, ...others] = candidates;
+      return only && others.length === 0 ? { ...about, ...only } : { ...about, candidates };
+    };
+  }
+
+  /**
+   * Two logins that wait for the same sender would take each other's code, in whichever process they are: the second is
+   * refused. A file that names its process and its end, since a process may die waiting.
+   */
+  #claim({ sources, from, subject = '' }: Expectation, until: number): () => void {
+    const folder = join(this.#home, 'run');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const made: string[] = [];
+    const release = () => made.forEach((path) => rmSync(path, { force: true }));
+    for (const source of sources) {
+      const key = createHash('sha256')
+        .update(`${source.name}\n${from.toLowerCase()}\n${subject}`)
+        .digest('hex')
+        .slice(0, 16);
+      const path = join(folder, `expect-${key}`);
+      if (!claimed(path, until) && !(stale(path) && claimed(path, until))) {
+        release();
+        throw new ToolError(
+          `Another login waits for a code from ${from} in ${source.name}; which code is whose could not be told. Wait until it is done, or give a subject that only yours has.`,
+        );
+      }
+      made.push(path);
+    }
+    return release;
+  }
+}
+
+interface Found {
+  value: string;
+  reason: string;
+}
+
+const linksIn = (message: Message, host: string): Found[] =>
+  extractLinks(message, host)
+    .slice(0, 4)
+    .map((value) => ({ value, reason: `a link to ${host}` }));
+
+function codesIn(message: Message, host: string): Found[] {
+  const found = extractCode(message);
+  if (found.kind === 'none') return [];
+  if (found.kind === 'ambiguous') {
+    return found.candidates.map(({ code, reasons }) => ({ value: code, reason: reasons.join(', ') }));
+  }
+  // The message says where the code is good (wicg.github.io/sms-one-time-codes): nobody else gets it.
+  if (found.host !== undefined && host !== found.host && !host.endsWith(`.${found.host}`)) {
+    throw new ToolError(
+      `A code came, but its sender made it for ${found.host}, not for ${host}: it is not given out. Check the address of the login page.`,
+    );
+  }
+  return [{ value: found.code, reason: found.reason }];
+}
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+function fits({ from, subject }: Expectation, sender: string, title = ''): boolean {
+  return (
+    isFrom(sender, from) && (subject === undefined || title.toLowerCase().includes(subject.toLowerCase()))
+  );
+}
+
+const none = ({ from, withinMs }: Expectation) =>
+  new ToolError(
+    `No code came from ${from} within ${Math.round(withinMs / 1000)} s. Check the sender (exact address, domain or number), then begin again with auth_expect_code and have the code sent once more.`,
+  );
+
+const claim = z.object({ pid: z.number(), until: z.number() });
+
+function claimed(path: string, until: number): boolean {
+  try {
+    const fd = openSync(path, 'wx', 0o600);
+    writeSync(fd, JSON.stringify({ pid: process.pid, until }));
+    closeSync(fd);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Removes a claim whose process is gone or whose time is over; true when there is none any more. */
+function stale(path: string): boolean {
+  try {
+    const { pid, until } = claim.parse(JSON.parse(readFileSync(path, 'utf8')));
+    if (until > Date.now()) {
+      process.kill(pid, 0);
+      return false;
+    }
+  } catch (error) {
+    if (codeOf(error) === 'EPERM') return false;
+  }
+  rmSync(path, { force: true });
+  return true;
+}

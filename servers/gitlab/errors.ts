@@ -1,0 +1,111 @@
+import { CallError } from '../../kit/call.ts';
+import { isObject, jsonOrNothing } from '../../kit/json.ts';
+import { ToolError } from '../../kit/tool.ts';
+
+/** An answer of GitLab that is no success; `status` is for callers that know what to do about one. */
+export class GitLabError extends ToolError {
+  override name = 'GitLabError';
+  readonly status: number | undefined;
+
+  constructor(message: string, status: number | undefined) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What a request was for, in words that fit "… was not done". */
+export interface Asked {
+  writes: boolean;
+  method: string;
+  /** API path without the prefix, decoded enough for a person. */
+  path: string;
+  /** The setting that holds the token. */
+  tokenSetting: string;
+}
+
+/** One sentence or two: what is missing (argument, scope, role), and the next step. */
+export function explain(error: unknown, asked: Asked): unknown {
+  if (!(error instanceof CallError)) return error;
+  const { status, reason } = error;
+  const said = saidBy(error.body);
+  const what = `${asked.method} ${asked.path}`;
+  const of = (text: string) => new GitLabError(text, status);
+  const maybe = `GitLab may have done it: check the result (list or show it) before you send it again.`;
+  if (reason === 'deadline' || reason === 'connection_lost') {
+    return of(asked.writes ? `${error.message} ${maybe}` : error.message);
+  }
+  if (reason === 'web_page') {
+    return of(
+      `GitLab answered ${what} with a web page, not data: a login page or a proxy stands before it. Check GITLAB_URL and ${asked.tokenSetting}.`,
+    );
+  }
+  if (reason === 'redirect' && asked.writes) return of(moved(what));
+  if (status === undefined || reason !== 'status') return of(error.message);
+  switch (status) {
+    case 401:
+      return of(
+        `GitLab refuses the token (401${said && `: ${said}`}): it is expired, revoked or mistyped. Make a new one (GitLab, Preferences, Access tokens) and set ${asked.tokenSetting}.`,
+      );
+    case 403:
+      return of(forbidden(error.body, said, what, asked.tokenSetting));
+    case 404:
+      return of(
+        `GitLab has no such thing, or the token's user may not see it (404${said && `: ${said}`}; ${what}). Check the project, id, branch and path; gitlab_find lists projects.`,
+      );
+    case 405:
+      return /moved/i.test(said)
+        ? of(moved(what))
+        : of(
+            `GitLab does not allow this in the present state (405${said && `: ${said}`}). Show it first to see its state.`,
+          );
+    case 409:
+      return of(
+        `It has changed in between, or exists already (409${said && `: ${said}`}). Show it again and repeat with what is there now.`,
+      );
+    case 400:
+    case 422:
+      return of(
+        `GitLab refused the values (${status}: ${said || 'no reason given'}). Correct the argument it names and call again.`,
+      );
+    case 429:
+      return of(
+        `GitLab's rate limit is reached (429); ${asked.writes ? 'nothing was done' : 'nothing was read'}. Try again ${error.retryAfter === undefined ? 'in a minute' : `in ${error.retryAfter} s`}.`,
+      );
+    default:
+      return of(
+        status >= 500
+          ? `GitLab has a fault of its own (${status}${said && `: ${said}`}). ${asked.writes ? maybe : 'Try again in a minute.'}`
+          : `GitLab answered ${status} to ${what}${said && `: ${said}`}. Check the arguments.`,
+      );
+  }
+}
+
+const moved = (what: string) =>
+  `The project has moved, so ${what} was not done. Find its new path with gitlab_find and call again with that.`;
+
+function forbidden(body: string, said: string, what: string, setting: string): string {
+  const answer = jsonOrNothing(body);
+  if (isObject(answer) && answer['error'] === 'insufficient_scope') {
+    const scope = typeof answer['scope'] === 'string' ? answer['scope'] : 'api';
+    return `The token lacks a scope (403): this needs ${scope.split(' ').join(' or ')}. Make a token with it and set ${setting}.`;
+  }
+  return `The token's user may not do this (403${said && `: ${said}`}; ${what}). A higher role in the project is needed (Developer to push and comment, Maintainer for protected branches), or another branch.`;
+}
+
+/** The reason in GitLab's answer: `message` (text, list or fields), `error_description` or `error`. */
+function saidBy(body: string): string {
+  const answer = jsonOrNothing(body);
+  if (!isObject(answer)) return '';
+  const reason = answer['message'] ?? answer['error_description'] ?? answer['error'];
+  return flatten(reason).replace(/\s+/g, ' ').replace(/\.$/, '').slice(0, 300);
+}
+
+function flatten(reason: unknown): string {
+  if (typeof reason === 'string') return reason;
+  if (Array.isArray(reason)) return reason.map(flatten).join(', ');
+  if (isObject(reason))
+    return Object.entries(reason)
+      .map(([key, one]) => `${key} ${flatten(one)}`)
+      .join('; ');
+  return '';
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+
+/** Models give numbers where a text is asked for: both are taken, and the schema stays small. */
+const text = z.preprocess(
+  (value) => (typeof value === 'number' ? String(value) : value),
+  z.string().max(4000),
+);
+
+// Descriptions are tokens in every conversation: the server's instructions say what these take.
+export const project = text;
+export const issue = text.describe('number or URL');
+export const mergeRequest = text.describe('number or URL');
+export const idOrUrl = text;
+export const next = z.string().optional();
+export const names = z.array(z.string()).optional();
+
+/** An answer's object whose fields say themselves what they are. */
+export const record = z.looseObject({});
+export const records = z.array(record);
+
+/** What writing tools answer: what it is now, and where. */
+export const done = z.looseObject({ url: z.string().optional() });

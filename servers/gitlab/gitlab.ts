@@ -1,0 +1,204 @@
+import { readFileSync } from 'node:fs';
+import { callFor } from '../../kit/call.ts';
+import { ConfigError } from '../../kit/config.ts';
+import { environmentSecrets, isSecretRef, registerSecret, resolveSecret } from '../../kit/secrets.ts';
+import { ToolError, type Runtime, type ToolContext } from '../../kit/tool.ts';
+import { z } from 'zod';
+import { Api, type Instance } from './client.ts';
+import type { GitLabConfig } from './config.ts';
+import { filePath, numberedTarget, projectTarget, refName, shown, type Target } from './targets.ts';
+
+/** What the GitLab server's tools work with. */
+export interface GitLab {
+  config: GitLabConfig;
+  home: string;
+  instances: Instance[];
+}
+
+export async function openGitLab(config: GitLabConfig, runtime: Runtime): Promise<GitLab> {
+  const { url = '', token, projects, ca } = config;
+  const first = { name: '', url, token, projects, ca };
+  const instances = [first, ...config.instances].map((one) => instanceOf(one, config.read_only, runtime));
+  return { config, home: runtime.home, instances };
+}
+
+export async function closeGitLab({ instances }: GitLab): Promise<void> {
+  await Promise.allSettled(instances.map((one) => one.call.close()));
+}
+
+interface Settings {
+  name: string;
+  url: string;
+  token?: string;
+  projects?: string[];
+  ca?: string;
+}
+
+function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Runtime): Instance {
+  const { name } = settings;
+  const url = settings.url.replace(/\/+$/, '');
+  const tokenSetting = name ? `the token of instance ${name} in kuznia.json` : 'GITLAB_TOKEN';
+  const sources = [environmentSecrets(env)];
+  const token = async () => {
+    const { token: given } = settings;
+    if (given === undefined || given === '') {
+      throw new ToolError(
+        `No GitLab token is set. Make one (GitLab, Preferences, Access tokens; scope ${readOnly ? 'read_api' : 'api'}) and set ${tokenSetting} to it or to secret://gitlab-token.`,
+      );
+    }
+    if (!isSecretRef(given)) registerSecret(given, { label: 'gitlab-token' });
+    return isSecretRef(given) ? resolveGiven(given, sources) : given;
+  };
+  const call = callFor({
+    name: 'GitLab',
+    setting: name ? `the url of instance ${name} in kuznia.json` : 'GITLAB_URL',
+    tokenSetting,
+    ...(url && { baseUrl: url }),
+    // Personal, group, project and OAuth tokens are all taken so (docs.gitlab.com/api/rest/authentication).
+    headers: async () => ({ authorization: `Bearer ${await token()}` }),
+    timeoutMs: 45_000,
+    readOnly,
+    journal,
+    env,
+    ...(settings.ca && { ca: pem(settings.ca) }),
+  });
+  return { name, url, tokenSetting, allowed: settings.projects ?? [], call, token, paths: new Map() };
+}
+
+/** The store and the environment of this process first; the runtime's own environment where those have none. */
+async function resolveGiven(
+  reference: string,
+  sources: Parameters<typeof resolveSecret>[1],
+): Promise<string> {
+  try {
+    return await resolveSecret(reference, sources);
+  } catch {
+    return resolveSecret(reference);
+  }
+}
+
+function pem(text: string): string {
+  if (text.startsWith('-----BEGIN')) return text;
+  try {
+    return readFileSync(text, 'utf8');
+  } catch {
+    throw new ConfigError(`GITLAB_CA: ${text} cannot be read. Name a PEM file.`, 'GITLAB_CA');
+  }
+}
+
+/** Where a call goes: its API, and the project as it stands in API paths. */
+export interface Place {
+  api: Api;
+  /** Percent-encoded: `group%2Fproject` or a number. */
+  id: string;
+  /** As gitbeaker takes it: it encodes itself. */
+  project: string;
+  target: Target;
+}
+
+/** The GitLab that a target is on. Its token goes to no other host. */
+export function instanceFor({ instances }: GitLab, { instance }: Target): Instance {
+  const [first] = instances;
+  if (!first) throw new ToolError('No GitLab is configured. Set GITLAB_URL and GITLAB_TOKEN.');
+  const found =
+    instance === undefined
+      ? first
+      : 'name' in instance
+        ? instances.find((one) => one.name === instance.name)
+        : instances.find((one) => within(one.url, instance.url));
+  if (!found) {
+    const said = instance === undefined || 'name' in instance ? (instance?.name ?? '') : instance.url.host;
+    const known = instances.map((one) => one.name || one.url).join(', ');
+    throw new ToolError(
+      `${shown(said)} is no GitLab of this configuration (${known}): nothing is sent there. Give a project of one of these.`,
+    );
+  }
+  if (!found.url)
+    throw new ToolError(
+      'No GitLab address is set. Set GITLAB_URL, for example GITLAB_URL=https://gitlab.com.',
+    );
+  return found;
+}
+
+const within = (base: string, url: URL) => URL.canParse(base) && new URL(base).origin === url.origin;
+
+/** Checks that the project may be used, and makes the API for it. */
+export async function placeFor(
+  gitlab: GitLab,
+  target: Target,
+  ctx: Pick<ToolContext, 'signal' | 'journal'>,
+): Promise<Place> {
+  const instance = instanceFor(gitlab, target);
+  const api = new Api(instance, ctx);
+  const project = belowRoot(instance, target);
+  await allow(api, project);
+  return { api, project, id: encodeURIComponent(project), target };
+}
+
+function belowRoot(instance: Instance, { project, instance: from }: Target): string {
+  if (project === undefined)
+    throw new ToolError('Which project? Give `project` (group/project), or the whole web address.');
+  if (from === undefined || 'name' in from) return project;
+  // GitLab may lie below a path of its host.
+  const folder = new URL(instance.url).pathname.replace(/^\/|\/$/g, '');
+  return folder && project.startsWith(`${folder}/`) ? project.slice(folder.length + 1) : project;
+}
+
+async function allow(api: Api, project: string): Promise<void> {
+  const { allowed, paths } = api.instance;
+  if (allowed.length === 0) return;
+  let path = paths.get(project) ?? project;
+  if (/^\d+$/.test(path)) {
+    const found = z.object({ path_with_namespace: z.string() }).parse(await api.get(`projects/${project}`));
+    path = found.path_with_namespace;
+    paths.set(project, path);
+  }
+  if (!isAllowed(allowed, path)) {
+    throw new ToolError(
+      `${shown(path)} is not among the projects that this server may use (${allowed.join(', ')}). A person can add it to GITLAB_PROJECTS.`,
+    );
+  }
+}
+
+export const isAllowed = (allowed: string[], path: string) =>
+  allowed.length === 0 ||
+  allowed.some((one) =>
+    one.endsWith('/*')
+      ? path.toLowerCase().startsWith(one.slice(0, -1).toLowerCase())
+      : one.toLowerCase() === path.toLowerCase(),
+  );
+
+type Ctx = Pick<ToolContext, 'signal' | 'journal'>;
+
+/** The project that an argument names. */
+export const atProject = (gitlab: GitLab, project: string, ctx: Ctx) =>
+  placeFor(gitlab, projectTarget(project), ctx);
+
+/** The issue, merge request, pipeline or job that an argument names, and its project. */
+export async function atNumber(
+  gitlab: GitLab,
+  text: string,
+  kind: string,
+  project: string | undefined,
+  ctx: Ctx,
+) {
+  const target = numberedTarget(text, kind, project);
+  return { ...(await placeFor(gitlab, target, ctx)), iid: target.id };
+}
+
+/** A file or folder: `project` may be its web address, with ref and path in it. */
+export async function atPath(
+  gitlab: GitLab,
+  { project, ref, path }: { project: string; ref?: string; path?: string },
+  ctx: Ctx,
+) {
+  const place = await atProject(gitlab, project, ctx);
+  const { target } = place;
+  const named = ref ?? target.ref;
+  return {
+    ...place,
+    ref: named === undefined || named === '' ? 'HEAD' : refName(named),
+    path: filePath(path ?? target.path ?? ''),
+    lines: target.lines,
+  };
+}

@@ -1,0 +1,108 @@
+import { accessSync, constants } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { command, CommandError } from '../../kit/command.ts';
+import { toolFor, ToolError } from '../../kit/tool.ts';
+import { project, record } from './fields.ts';
+import { atProject, type GitLab } from './gitlab.ts';
+import { cut } from './text.ts';
+
+const tool = toolFor<GitLab>();
+
+/** What glab may do here: it reads, and it has what the API tools do not show. */
+const ALLOWED = [
+  'release list',
+  'release view',
+  'label list',
+  'schedule list',
+  'milestone list',
+  'incident list',
+  'incident view',
+  'iteration list',
+  'repo contributors',
+  'changelog generate',
+  'snippet view',
+  'deploy-key list',
+] as const;
+
+/** Arguments that would write a file, open a browser, or send the token to another host. */
+const refused = /^(--?(web|w|hostname|host|repo|R|output-file|token|config|api-host|o)(=|$)|-[^-]*[wRo])/;
+
+export const glab = [
+  tool({
+    name: 'gitlab_glab',
+    title: 'glab',
+    description: 'Runs a reading glab command.',
+    effect: 'read',
+    openWorld: true,
+    untrusted: true,
+    examples: ['list the releases', 'which pipeline schedules are there'],
+    input: z.object({ project, command: z.enum(ALLOWED), args: z.array(z.string()).max(20).optional() }),
+    output: record,
+    async run({ project, command: chosen, args = [] }, gitlab, ctx) {
+      for (const one of args) {
+        if (refused.test(one) || /[\0\n]/.test(one))
+          throw new ToolError(`The argument \`${one.slice(0, 40)}\` is not allowed. Leave it out.`);
+      }
+      const { api, project: path } = await atProject(gitlab, project, ctx);
+      const { url, token } = api.instance;
+      const { host, protocol } = new URL(url);
+      const folder = join(gitlab.home, 'glab');
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const env = {
+        GLAB_CONFIG_DIR: folder,
+        HOME: folder,
+        NO_COLOR: '1',
+        NO_PROMPT: '1',
+        GLAB_CHECK_UPDATE: 'false',
+        GLAB_SEND_TELEMETRY: '0',
+      };
+      const options = {
+        env,
+        cwd: folder,
+        deadlineMs: 40_000,
+        signal: ctx.signal,
+        journal: ctx.journal,
+        maxOutputBytes: 1024 * 1024,
+      };
+      try {
+        const login = [
+          'auth',
+          'login',
+          '--hostname',
+          host,
+          '--api-protocol',
+          protocol.slice(0, -1),
+          '--git-protocol',
+          'https',
+          '--stdin',
+        ];
+        await command('glab', login, { ...options, input: `${await token()}\n`, what: 'glab auth login' });
+        const run = [...chosen.split(' '), ...args, '--repo', `${url}/${path}`];
+        const { stdout } = await command('glab', run, { ...options, what: `glab ${chosen}` });
+        return { text: cut(stdout.trim(), 20_000) };
+      } catch (error) {
+        if (error instanceof CommandError)
+          throw new ToolError(`${error.message} Use the gitlab_ tools instead, or correct args.`, {
+            cause: error,
+          });
+        throw error;
+      }
+    },
+  }),
+];
+
+/** Whether glab is installed: its tool is listed only then. */
+export function hasGlab(path = process.env['PATH'] ?? ''): boolean {
+  const file = process.platform === 'win32' ? 'glab.exe' : 'glab';
+  return path.split(delimiter).some((folder) => {
+    if (!isAbsolute(folder)) return false;
+    try {
+      accessSync(join(folder, file), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
