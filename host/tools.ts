@@ -13,7 +13,8 @@ kuznia tools: list the tools.
 
 Usage: kuznia tools [--json] [--for "TASK"]
 
-  --for "TASK"  the tools that fit it best (a model also sees those that make tools), with how well: by words (BM25) and, where an embedding model is installed, by meaning (cosine), and the tokens it takes
+  --for "TASK"  the tools that fit it best, as a model would see them beside those that make tools: how well by words
+                (BM25) and, where an embedding model is installed, by meaning (cosine), and the tokens each takes
   --json        with their input schemas
 
 Example: kuznia tools --for "who changed this line?"
@@ -77,10 +78,7 @@ async function tell(task: string, tools: HostTool[], io: Io, json: boolean): Pro
     index.update(tools);
     const ranked = await index.rank(task, never);
     const fits = new Map(ranked.map((one) => [one.tool.name, one]));
-    const shown = pick(
-      ranked.filter(({ tool }) => !PINNED.includes(tool.name)),
-      { pinned: [] },
-    ).map((tool) => {
+    const shown = pick(ranked, { pinned: [] }).map((tool) => {
       return { tool, tokens: tokensOf(tool), ...scores(fits.get(tool.name)) };
     });
     const tokens = shown.reduce((sum, one) => sum + one.tokens, 0);

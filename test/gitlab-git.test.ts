@@ -101,6 +101,7 @@ test('a hostile repository starts nothing and sends nothing', async (t) => {
   ])
     git(folder, 'config', key ?? '', text ?? '');
   mkdirSync(join(root, 'hooks'));
+  mkdirSync(join(folder, '.git', 'hooks'), { recursive: true });
   for (const hook of ['pre-commit', 'post-commit', 'post-checkout', 'pre-push', 'post-merge'])
     writeFileSync(join(root, 'hooks', hook), `#!/bin/sh\ntouch ${mark}\n`, { mode: 0o755 });
   writeFileSync(join(folder, '.git', 'hooks', 'pre-commit'), `#!/bin/sh\ntouch ${mark}\n`, { mode: 0o755 });

@@ -9,6 +9,7 @@ import { glab, hasGlab } from './glab.ts';
 import { issues } from './issues.ts';
 import { jobs } from './jobs.ts';
 import { local } from './local.ts';
+import { localRemote } from './local-remote.ts';
 import { merge } from './merge.ts';
 import { mergeRequests } from './merge-requests.ts';
 import { pipelines } from './pipelines.ts';
@@ -28,7 +29,7 @@ const sets: Record<string, Tool<GitLab>[]> = {
   core,
   review: [...review, ...merge, ...refs],
   ci: [...whyFailed, ...pipelines, ...jobs],
-  git: local,
+  git: [...localRemote, ...local],
 };
 
 /** The GitLab server: code, issues, reviews and pipelines, and git on disk. */
@@ -49,6 +50,7 @@ export const gitlab: ServerDefinition<GitLabConfig, GitLab> = {
     ...whyFailed,
     ...pipelines,
     ...jobs,
+    ...localRemote,
     ...local,
     ...glab,
   ],
