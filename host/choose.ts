@@ -57,12 +57,13 @@ export async function choose(scope: ChooseScope, tools: HostTool[]): Promise<Too
 
 /** The messages for a model whose template knows no tools: calls and results as plain text. */
 export function asText(messages: ChatMessage[]): ChatMessage[] {
-  return messages.map(({ role, content, tool_calls, tool_name }) => {
+  return messages.map(({ role, content, tool_calls, tool_name, images }) => {
     if (role === 'tool') return { role: 'user', content: `Result of ${tool_name}:\n${content}` };
     const calls = (tool_calls ?? []).map(
       (call) => `I call ${call.name} with ${JSON.stringify(call.arguments)}.`,
     );
-    return { role, content: [content, ...calls].filter((line) => line !== '').join('\n') };
+    const text = [content, ...calls].filter((line) => line !== '').join('\n');
+    return { role, content: text, ...(images && { images }) };
   });
 }
 

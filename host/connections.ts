@@ -111,12 +111,12 @@ export async function connect(doors: Door[], runtime: Runtime): Promise<Connecti
       return found.link.call(found.tool, found.own, args, options);
     },
     states: () => links.map((one) => one.state()),
-    resources: (signal) => gathered(signal, (link) => link.resources(signal)),
-    readResource: (server, uri, signal) => linkOf(server).readResource(uri, signal),
-    completeResource: (server, template, argument, known, signal) =>
-      linkOf(server).completeResource(template, argument, known, signal),
-    prompts: (signal) => gathered(signal, (link) => link.prompts(signal)),
-    prompt: (server, name, args, signal) => linkOf(server).prompt(name, args, signal),
+    resources: (signal) => gathered(signal, async (link) => link.offers().resources(signal)),
+    readResource: async (server, uri, signal) => linkOf(server).offers().read(uri, signal),
+    completeResource: async (server, template, argument, known, signal) =>
+      linkOf(server).offers().complete(template, argument, known, signal),
+    prompts: (signal) => gathered(signal, async (link) => link.offers().prompts(signal)),
+    prompt: async (server, name, args, signal) => linkOf(server).offers().prompt(name, args, signal),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

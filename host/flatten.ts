@@ -50,7 +50,7 @@ function flat1(schema: JsonObject, scope: Scope, path: string[]): JsonObject {
     if (value === undefined) continue;
     if (key === 'properties' && isObject(value)) flat[key] = flatProperties(value, scope, path);
     else if (key === 'items') flat[key] = isObject(value) ? flat1(value, scope, [...path, '*']) : {};
-    else if (key === 'description') flat[key] = String(value).slice(0, MOST_CHARS);
+    else if (key === 'description') flat[key] = typeof value === 'string' ? value.slice(0, MOST_CHARS) : '';
     else if (key === 'type') flat[key] = lone(value);
     else flat[key] = value;
   }

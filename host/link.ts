@@ -8,14 +8,8 @@ import type { JsonObject, Runtime } from '../kit/tool.ts';
 import { version } from '../kit/version.ts';
 import { answerForm } from './form.ts';
 import { asResult, listTools } from './link-values.ts';
-import type {
-  CallOptions,
-  CallResult,
-  HostPrompt,
-  HostResource,
-  HostTool,
-  ServerState,
-} from './link-types.ts';
+import { Offers } from './link-offers.ts';
+import type { CallOptions, CallResult, HostTool, ServerState } from './link-types.ts';
 import { clean } from './text.ts';
 
 /** An open way to a server. */
@@ -102,78 +96,17 @@ export class Link {
     return result;
   }
 
-  async resources(signal: AbortSignal): Promise<HostResource[]> {
-    const client = this.#client;
-    if (!client?.getServerCapabilities()?.resources) return [];
-    const options = { signal, timeout: LIST_MS };
-    const [{ resources }, { resourceTemplates }] = await Promise.all([
-      client.listResources(undefined, options),
-      client.listResourceTemplates(undefined, options).catch(() => ({ resourceTemplates: [] })),
-    ]);
-    const { name: server } = this;
-    return [
-      ...resources.map(({ uri, name, title, description, mimeType }) => {
-        return { server, uri, name, title, description, mimeType, template: false };
-      }),
-      ...resourceTemplates.map(({ uriTemplate: uri, name, title, description, mimeType }) => {
-        return { server, uri, name, title, description, mimeType, template: true };
-      }),
-    ];
-  }
-
-  async readResource(uri: string, signal: AbortSignal): Promise<{ text: string; mimeType?: string }> {
-    const { contents } = await this.#connected().readResource({ uri }, { signal, timeout: LIST_MS });
-    const text = contents.map((part) => ('text' in part ? part.text : `[binary: ${part.uri}]`)).join('\n');
-    return { text, mimeType: contents[0]?.mimeType };
-  }
-
-  async completeResource(
-    uri: string,
-    argument: { name: string; value: string },
-    known: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const client = this.#client;
-    if (!client?.getServerCapabilities()?.completions) return [];
-    const ref = { type: 'ref/resource' as const, uri };
-    const asked = { ref, argument, context: { arguments: known } };
-    return (await client.complete(asked, { signal, timeout: LIST_MS })).completion.values;
-  }
-
-  async prompts(signal: AbortSignal): Promise<HostPrompt[]> {
-    const client = this.#client;
-    if (!client?.getServerCapabilities()?.prompts) return [];
-    const { prompts } = await client.listPrompts(undefined, { signal, timeout: LIST_MS });
-    return prompts.map(({ name, description = '', arguments: args = [] }) => ({
-      server: this.name,
-      name,
-      description,
-      arguments: args.map((one) => ({
-        name: one.name,
-        description: one.description,
-        required: one.required ?? false,
-      })),
-    }));
-  }
-
-  async prompt(name: string, args: Record<string, string>, signal: AbortSignal): Promise<string> {
-    const asked = { name, arguments: args };
-    const { messages } = await this.#connected().getPrompt(asked, { signal, timeout: LIST_MS });
-    return messages
-      .map(({ content }) => (content.type === 'text' ? content.text : `[${content.type}]`))
-      .join('\n');
+  /** What it offers beside tools: resources and prompts. Throws while the server is away. */
+  offers(): Offers {
+    if (this.#client) return new Offers(this.name, this.#client);
+    throw new Error(
+      `The server ${this.name} is away${this.#reason ? `: ${this.#reason}` : ''}. Try again later.`,
+    );
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#leave();
-  }
-
-  #connected(): Client {
-    if (this.#client) return this.#client;
-    throw new Error(
-      `The server ${this.name} is away${this.#reason ? `: ${this.#reason}` : ''}. Try again later.`,
-    );
   }
 
   async #connect(): Promise<void> {

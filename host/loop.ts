@@ -91,12 +91,16 @@ interface Said {
 export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, void> {
   const { messages, connections, info, signal, maxRounds = MAX_ROUNDS } = options;
   const task = messages.findLast((message) => message.role === 'user')?.content ?? '';
-  const said = () => messages.flatMap(({ role, content }) => (role === 'user' ? [content] : []));
+  // What tools showed comes in messages of the user's role as well: those are not the person's words.
+  const pictured = new Set<ChatMessage>();
+  const own = () =>
+    messages.flatMap((one) => (one.role === 'user' && !pictured.has(one) ? [one.content] : []));
+  const { said = own } = options;
   const shown = new Shown({ connections, task, index: options.index, most: options.mostTools });
   const { outside = new Outside(), window = new Window() } = options;
   window.use(info);
   // Its own copy: what turns out about the model holds for this turn.
-  const scope: Scope = { ...options, outside, said, shown, window };
+  const scope: Scope = { ...options, outside, said, shown, window, pictured };
   const calls: CallRecord[] = [];
   const seen = new Map<string, number>();
   const end = (reason: TurnEnd['reason'], answer: string, rounds: number): TurnEnd => {
@@ -159,6 +163,9 @@ export async function* turn(options: TurnOptions): AsyncGenerator<TurnEvent, voi
 interface Scope extends TurnOptions {
   shown: Shown;
   window: Window;
+  outside: Outside;
+  /** Messages with what pictures of tools show. */
+  pictured: Set<ChatMessage>;
 }
 
 /** The host's own tool: no server is asked. */
@@ -177,10 +184,16 @@ async function* findTools(call: ToolCall, { shown, signal }: Scope): AsyncGenera
 }
 
 /** Pictures as a model that sees gets them; another one gets what they show in words, or is told that they are left out. */
-async function picturesMessage(pictures: Image[], { see, signal }: Scope): Promise<ChatMessage> {
+async function picturesMessage(
+  pictures: Image[],
+  { see, signal, outside, pictured }: Scope,
+): Promise<ChatMessage> {
   const { images, text, notice } = (await see?.(pictures, signal)) ?? {};
   const content = text ?? notice ?? (images ? 'The pictures that the tools returned.' : LEFT_OUT);
-  return { role: 'user', content, ...(images && { images }) };
+  outside.add(content);
+  const message: ChatMessage = { role: 'user', content, ...(images && { images }) };
+  pictured.add(message);
+  return message;
 }
 
 const LEFT_OUT = '[The pictures that the tools returned are left out: no model here can see them.]';

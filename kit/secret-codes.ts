@@ -41,11 +41,11 @@ export function redactShorts(
 ): string {
   if (shorts.size === 0) return text;
   if (!compiled || compiled.until < now) compiled = compile(now);
-  const json = ids && /^\s*[{[]/.test(text);
+  const quoted = ids && /^\s*[{[]/.test(text) ? stringsOf(text) : () => true;
   return text.replace(compiled.pattern, (found, at: number) => {
     const short = shorts.get(found);
     if (!short || short.until < now) return found;
-    return ids && isId(text, at, at + found.length, json) ? found : `[secret:${short.label}]`;
+    return ids && isId(text, at, at + found.length, quoted(at)) ? found : `[secret:${short.label}]`;
   });
 }
 
@@ -62,8 +62,8 @@ function compile(now: number): { pattern: RegExp; until: number } {
   };
 }
 
-function isId(text: string, at: number, end: number, json: boolean): boolean {
-  if (json && !inString(text, at)) return true;
+function isId(text: string, at: number, end: number, inString: boolean): boolean {
+  if (!inString) return true;
   const before = text.slice(Math.max(0, at - 80), at);
   if (/(?:^|["_])(?:i?id|number|sha|ref)"\s*:\s*"$/i.test(before) && text[end] === '"') return true;
   if (/[\w)\]]\/$/.test(before)) return true;
@@ -74,12 +74,15 @@ function isId(text: string, at: number, end: number, json: boolean): boolean {
   return token >= 6 && /[\w-]$/.test(before + (text[end] ?? ''));
 }
 
-/** Whether the place is between the quotes of a JSON string. */
-function inString(text: string, at: number): boolean {
+/** Tells whether a place is between the quotes of a JSON string; asked in ascending order, so that one pass does for all. */
+function stringsOf(text: string): (at: number) => boolean {
   let inside = false;
-  for (let i = 0; i < at; i++) {
-    if (text[i] === '\\' && inside) i++;
-    else if (text[i] === '"') inside = !inside;
-  }
-  return inside;
+  let seen = 0;
+  return (at) => {
+    for (; seen < at; seen++) {
+      if (text[seen] === '\\' && inside) seen++;
+      else if (text[seen] === '"') inside = !inside;
+    }
+    return inside;
+  };
 }

@@ -87,7 +87,8 @@ async function totpCode(
 ): Promise<Code> {
   const period = settings.period * 1000;
   const least = Math.min(LEAST_MS, period / 2);
-  for (let waits = 0; ; waits++) {
+  const end = now() + LONGEST_WAIT_MS;
+  for (;;) {
     const clock = now() + offsetMs;
     const step = Math.floor(clock / period);
     const left = (step + 1) * period - clock;
@@ -99,9 +100,9 @@ async function totpCode(
         `The current code of ${name} was already given out, and is good once. The next one is there in ${Math.ceil(left / 1000)} s: ask again then.`,
       );
     }
-    if (waits === 2) {
+    if (now() + left > end) {
       throw new ToolError(
-        `Codes of ${name} for a later time were given out already: the clock was set back. Correct it, or wait until that time is reached.`,
+        `Each code of ${name} was taken by another login, or codes of a later time were given out before the clock was set back. Try again in a minute.`,
       );
     }
     await sleep(left + 5, undefined, { signal });

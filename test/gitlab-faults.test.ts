@@ -9,7 +9,7 @@ import { serveHere } from './support.ts';
 const P = 'group/forge';
 
 test('a POST is sent once, whatever happens, and the answer says what is not known; GETs are retried', async (t) => {
-  const { value, fault, double, project } = await bench(t);
+  const { fault, double, project } = await bench(t);
   const posts = () => double.sent.filter((one) => one.method === 'POST').length;
   double.faults.push({ method: 'POST', path: /issues$/, times: 1, status: 502 });
   assert.match(await fault('gitlab_write_issue', { project: P, title: 'a' }), /502.*may have done it: check/);

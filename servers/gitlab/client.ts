@@ -76,15 +76,18 @@ export class Api {
       const found = await this.instance.call.request(`api/v4/${path}`, {
         ...options,
         query,
-        acceptStatus: [302, 307],
+        acceptStatus: moved,
       });
-      const { location } = found.headers;
-      if (found.status < 300 || location === undefined) return found;
-      const target = new URL(location, this.instance.url);
+      const target = this.#movedTo(found);
+      if (target === undefined) return found;
       if (target.origin === new URL(this.instance.url).origin)
         return this.instance.call.request(target.href, options);
       const storage = callFor({ name: "GitLab's object storage", baseUrl: target.origin });
-      return storage.request(target.href, options).finally(() => storage.close());
+      try {
+        return await storage.request(target.href, options);
+      } finally {
+        await storage.close();
+      }
     });
   }
 
@@ -128,9 +131,20 @@ export class Api {
 
   /** Any request below api/v4; answers with status, headers and JSON. */
   exchange(path: string, options: CallRequest) {
-    return this.#told(options.method ?? 'GET', path, () =>
-      this.instance.call.request(`api/v4/${path}`, { ...this.#own(), ...options }),
-    );
+    const { method = 'GET' } = options;
+    return this.#told(method, path, async () => {
+      const { call } = this.instance;
+      const acceptStatus = method === 'GET' ? moved : [];
+      const found = await call.request(`api/v4/${path}`, { ...this.#own(), ...options, acceptStatus });
+      const target = this.#movedTo(found);
+      return target === undefined ? found : call.request(target.href, this.#own());
+    });
+  }
+
+  /** Where GitLab sends a reader on: a project that has moved, a file in object storage. */
+  #movedTo({ status, headers }: { status: number; headers: Record<string, string> }): URL | undefined {
+    const { location } = headers;
+    return status < 300 || location === undefined ? undefined : new URL(location, this.instance.url);
   }
 
   #own() {
@@ -149,6 +163,8 @@ export class Api {
     }
   }
 }
+
+const moved = [301, 302, 307, 308];
 
 const plain = (path: string) => path.replace(/\?.*/, '').replaceAll('%2F', '/').slice(0, 200);
 

@@ -15,7 +15,7 @@ const nothing = (value: unknown) =>
   (Array.isArray(value) && value.length === 0);
 
 /** Without the fields that say nothing. */
-export function slim<T extends Record<string, unknown>>(value: T): Record<string, unknown> {
+export function slim(value: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => !nothing(one)));
 }
 

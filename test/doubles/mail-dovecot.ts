@@ -37,7 +37,7 @@ export interface Mailbox {
   log: () => string;
 }
 
-export interface Mail {
+interface Mail {
   from?: string;
   subject?: string;
   text?: string;
@@ -188,7 +188,7 @@ async function answers(port: number): Promise<boolean> {
 }
 
 /** A CA, and a certificate of `localhost` by it. */
-function certificates(folder: string): void {
+export function certificates(folder: string): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   openssl(

@@ -36,7 +36,8 @@ async function checked(asked: Asked, position: Record<string, unknown>): Promise
   if (!file) return void refuse();
   let old = 0;
   let fresh = 0;
-  const wanted = `${position['old_line'] ?? ''}:${position['new_line'] ?? ''}`;
+  const line = (name: string) => (typeof position[name] === 'number' ? String(position[name]) : '');
+  const wanted = `${line('old_line')}:${line('new_line')}`;
   for (const line of file.diff.split('\n')) {
     const head = /^@@ -(\d+)(?:,\d+)? \+(\d+)/.exec(line);
     if (head) [old, fresh] = [Number(head[1]), Number(head[2])];

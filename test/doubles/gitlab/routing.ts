@@ -55,7 +55,7 @@ export function paged(asked: Pick<Asked, 'query' | 'world'>, items: unknown[], p
   const next = new URLSearchParams(query);
   next.set(keyset ? (path.endsWith('tree') ? 'page_token' : 'id_after') : 'page', String(page + 1));
   const headers: Record<string, string> = { 'content-type': 'application/json' };
-  if (more) headers['link'] = `<${world.url}/api/v4${path}?${next}>; rel="next"`;
+  if (more) headers['link'] = `<${world.url}/api/v4${path}?${next.toString()}>; rel="next"`;
   if (!keyset)
     Object.assign(headers, {
       'x-page': String(page),

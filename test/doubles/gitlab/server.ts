@@ -6,6 +6,7 @@ import { ciRoutes } from './routes-ci.ts';
 import { issueRoutes } from './routes-issues.ts';
 import { mergeRequestRoutes } from './routes-merge-requests.ts';
 import { projectRoutes } from './routes-projects.ts';
+import { refRoutes } from './routes-refs.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { isRecord, Raw, Refused, type Route } from './routing.ts';
 import { World, type Project, type Token } from './world.ts';
@@ -44,6 +45,7 @@ export interface Double {
 const routes: Route[] = [
   ...projectRoutes,
   ...repositoryRoutes,
+  ...refRoutes,
   ...issueRoutes,
   ...mergeRequestRoutes,
   ...ciRoutes,
@@ -202,8 +204,8 @@ export async function startGitLab(): Promise<Double> {
         throw new Refused(405, { message: 'Non GET methods are not allowed for moved projects' });
       const target = `${world.url}${url.pathname.replace(/projects\/[^/]+/, `projects/${moved.id}`)}${url.search}`;
       return new Raw(
-        JSON.stringify({ message: `This resource has been moved permanently to ${target}` }),
-        { location: target, 'content-type': 'application/json' },
+        '',
+        { location: target, 'content-type': 'application/json', 'content-length': '0' },
         301,
       );
     }
