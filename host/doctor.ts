@@ -8,7 +8,15 @@ import { processRuntime } from '../kit/serve.ts';
 import { version } from '../kit/version.ts';
 import type { CallResult, Connections } from './connections.ts';
 import { painter } from './display.ts';
-import { roleStates, secretState, serverStates, type RoleState, type SecretState } from './doctor/around.ts';
+import {
+  codeSources,
+  roleStates,
+  secretState,
+  serverStates,
+  type CodeSource,
+  type RoleState,
+  type SecretState,
+} from './doctor/around.ts';
 import { programStates, type ProgramState } from './doctor/programs.ts';
 import { EXIT, parse, type Command, type Io } from './io.ts';
 import type { ServerState } from './link-types.ts';
@@ -23,7 +31,7 @@ Usage: kuznia doctor [--json]
 
   --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}],
           "servers": [{"name", "state", "reason", "tools"}], "roles": [{"role", "model", "why"}],
-          "secrets": {"folder", "kept", "count"}, "programs": [{"name", "path", "use", "get"}]}
+          "secrets": {"folder", "kept", "count"}, "codes": [{"name", "kind", "ok", "note"}], "programs": [{"name", "path", "use", "get"}]}
 The exit code is 1 when something that is needed is missing; a model is not needed to serve the tools.
 
 Example: kuznia doctor
@@ -51,10 +59,11 @@ export const command: Command = {
     const { checks: models, roles } = await ollama();
     checks.push(...ours, ...models);
     const secrets = await secretState(home, io.env);
+    const codes = await codeSources({ home, env: io.env });
     const programs = programStates(process.env);
     const ok = checks.every((check) => check.ok || !check.needed);
     if (values.json) {
-      io.out(`${JSON.stringify({ ok, version, checks, servers, roles, secrets, programs })}\n`);
+      io.out(`${JSON.stringify({ ok, version, checks, servers, roles, secrets, codes, programs })}\n`);
       return ok ? EXIT.done : EXIT.failed;
     }
     io.out(`${painter(io).bold(`Kuźnia ${version}`)}\n`);
@@ -62,6 +71,7 @@ export const command: Command = {
       ...servers.map(ofServer),
       ...roles.map(ofRole),
       ofSecrets(secrets),
+      ...codes.map(ofCodes),
       ...programs.flatMap(ofProgram),
     ];
     for (const check of [...checks, ...around]) io.out(drawn(check, io));
@@ -101,6 +111,11 @@ function ofSecrets({ folder, kept, count, error }: SecretState): Check {
   const held = `${count} in ${folder}, encrypted; their key is in ${where}`;
   const found = error ?? (kept === undefined ? 'none is kept yet: kuznia secret add NAME' : held);
   return { name: 'secrets', ok: error === undefined, needed: false, found };
+}
+
+function ofCodes({ name, kind, ok, note }: CodeSource): Check {
+  const found = `${clean(name)} (${kind})${note ? `: ${clean(note)}` : ok ? ': answers' : ''}`;
+  return { name: 'codes', ok, needed: false, found };
 }
 
 /** git has a line of its own above. */

@@ -135,7 +135,9 @@ async function callTool<Deps>(
     journal.record({ kind: 'tool', name: tool.name, ms: performance.now() - started, outcome, detail });
   const deadline = tool.long ? undefined : AbortSignal.timeout(tool.deadlineMs);
   const signal = deadline ? AbortSignal.any([caller.signal, deadline]) : caller.signal;
-  const ctx: ToolContext = { signal, journal, progress: caller.progress };
+  const progress: ToolContext['progress'] = (done, total, note) =>
+    caller.progress(done, total, note === undefined ? note : redactKnown(note));
+  const ctx: ToolContext = { signal, journal, progress };
   try {
     const { args, dryRun } = ownArguments(tool, input);
     if (dryRun) {

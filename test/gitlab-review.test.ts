@@ -35,7 +35,7 @@ test('a review of three line comments takes two calls and is published once', as
   assert.match(String(next), /^\d+\.\d+$/);
   const rest = await value('gitlab_diff', { project: P, merge_request: 1, next: '2' });
   const text = String(rest['diff']);
-  assert.match(text, /== src\/main.ts\n@@\n 7 export const line7 = 7;\n/);
+  assert.match(text, /== src\/main.ts\n 7 export const line7 = 7;\n/);
   assert.match(text, /-10 export const line10 = 10;\n\+10 export const line10 = 100;/);
   assert.match(text, /-20 export const line20 = 20;/);
   assert.match(text, /== docs\/README.md \(renamed from README.md\)/);
@@ -161,6 +161,6 @@ test('a diff that GitLab leaves out comes from the raw one, in pages', async (t)
   assert.ok(calls > 2);
   assert.match(
     String((await value('gitlab_diff', { project: P, merge_request: 1, file: 'src/new.ts' }))['diff']),
-    /^== src\/new.ts \(new\)\n@@\n\+1 export const a = 1;\n\+2 /,
+    /^== src\/new.ts \(new\)\n\+1 export const a = 1;\n\+2 /,
   );
 });

@@ -99,7 +99,13 @@ const commands: Record<string, () => Promise<{ command: Command }>> = {
   call: () => import('../host/call.ts'),
   tools: () => import('../host/tools.ts'),
   serve: () => import('../host/serve.ts'),
+  models: () => import('../host/models-command.ts'),
   approve: () => import('../host/approve.ts'),
+  init: () => import('../host/init.ts'),
+  secret: () => import('../host/secret.ts'),
+  login: () => import('../host/login.ts'),
+  token: () => import('../host/token.ts'),
+  eval: () => import('../host/eval.ts'),
   log: () => import('../host/log.ts'),
   doctor: () => import('../host/doctor.ts'),
 };

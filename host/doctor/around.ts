@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { secretStore } from '../../kit/secret-store.ts';
 import type { Model } from '../../kit/model.ts';
 import type { Runtime } from '../../kit/tool.ts';
+import { sources } from '../../servers/auth/definition.ts';
 import type { Connections } from '../connections.ts';
 import type { ServerState } from '../link-types.ts';
 import { isLocal, wantedModel } from '../models.ts';
@@ -77,5 +78,26 @@ export async function secretState(
     return { folder, kept, count: Object.keys(await store.all()).length };
   } catch (error) {
     return { folder, count: 0, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** A mailbox or a phone that two-factor codes come from, tried. */
+export interface CodeSource {
+  name: string;
+  kind: string;
+  ok: boolean;
+  note?: string;
+}
+
+const SOURCES_MS = 15_000;
+
+/** Each place that two-factor codes come from. */
+export async function codeSources(runtime: Pick<Runtime, 'home' | 'env'>): Promise<CodeSource[]> {
+  try {
+    const found = await sources(runtime, AbortSignal.timeout(SOURCES_MS));
+    return found.map((one) => ({ ok: true, ...one }));
+  } catch (error) {
+    const note = error instanceof Error ? error.message : String(error);
+    return [{ name: 'auth', kind: 'settings', ok: false, note }];
   }
 }

@@ -65,7 +65,7 @@ function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Run
   return { name, url, tokenSetting, allowed: settings.projects ?? [], call, token, paths: new Map() };
 }
 
-/** The store and the environment of this process first; the runtime's own environment where those have none. */
+/** What this server was started with comes first; then the store, and the environment of the process. */
 async function resolveGiven(
   reference: string,
   sources: Parameters<typeof resolveSecret>[1],

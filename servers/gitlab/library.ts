@@ -11,10 +11,12 @@ type Exchange = (
  * Retry-After, and keeps the token in `error.cause.request`: none of it is used. Loaded with the first call (60 ms).
  */
 export async function library(exchange: Exchange) {
-  const [{ Branches, Commits, IssueDiscussions, IssueLinks, IssueNotes, Issues, Jobs, ...more }, utils] =
-    await Promise.all([import('@gitbeaker/rest'), import('@gitbeaker/requester-utils')]);
-  const { MergeRequestApprovals, MergeRequestDiscussions, MergeRequestDraftNotes, MergeRequestNotes } = more;
-  const { MergeRequests, Pipelines, Projects, ProtectedBranches, ProtectedTags, Tags } = more;
+  const [{ Branches, Commits, IssueNotes, Issues, ...more }, utils] = await Promise.all([
+    import('@gitbeaker/rest'),
+    import('@gitbeaker/requester-utils'),
+  ]);
+  const { MergeRequestApprovals, MergeRequestDraftNotes, MergeRequestNotes } = more;
+  const { MergeRequests, Pipelines, Projects, Tags } = more;
   const requesterFn = utils.createRequesterFn(
     async (_service, request) => request,
     async (endpoint, options) => {
@@ -36,20 +38,14 @@ export async function library(exchange: Exchange) {
     {
       Branches,
       Commits,
-      IssueDiscussions,
-      IssueLinks,
       IssueNotes,
       Issues,
-      Jobs,
       MergeRequestApprovals,
-      MergeRequestDiscussions,
       MergeRequestDraftNotes,
       MergeRequestNotes,
       MergeRequests,
       Pipelines,
       Projects,
-      ProtectedBranches,
-      ProtectedTags,
       Tags,
     },
     // Our own deadline and rate limit are in the call.
@@ -58,20 +54,14 @@ export async function library(exchange: Exchange) {
   return {
     branches: new classes.Branches({ token: '' }),
     commits: new classes.Commits({ token: '' }),
-    issueDiscussions: new classes.IssueDiscussions({ token: '' }),
-    issueLinks: new classes.IssueLinks({ token: '' }),
     issueNotes: new classes.IssueNotes({ token: '' }),
     issues: new classes.Issues({ token: '' }),
-    jobs: new classes.Jobs({ token: '' }),
     approvals: new classes.MergeRequestApprovals({ token: '' }),
-    discussions: new classes.MergeRequestDiscussions({ token: '' }),
     draftNotes: new classes.MergeRequestDraftNotes({ token: '' }),
     mergeRequestNotes: new classes.MergeRequestNotes({ token: '' }),
     mergeRequests: new classes.MergeRequests({ token: '' }),
     pipelines: new classes.Pipelines({ token: '' }),
     projects: new classes.Projects({ token: '' }),
-    protectedBranches: new classes.ProtectedBranches({ token: '' }),
-    protectedTags: new classes.ProtectedTags({ token: '' }),
     tags: new classes.Tags({ token: '' }),
   };
 }

@@ -55,7 +55,8 @@ export const review = [
     async run({ project, merge_request, file, next: cursor }, gitlab, ctx) {
       const { api, id, iid } = await atNumber(gitlab, merge_request, 'merge request', project, ctx);
       const path = `projects/${id}/merge_requests/${iid}`;
-      const { head_sha: sha } = await diffRefs(api, path);
+      // Enough of it to tell one head from another.
+      const sha = (await diffRefs(api, path)).head_sha.slice(0, 12);
       if (file !== undefined) {
         const found = (await diffsOf(api, path, new Set([file]))).get(file);
         if (!found)
@@ -209,7 +210,7 @@ function rendered(files: FileDiff[], fromFile: number, fromRow: number) {
       const line = rows[row];
       if (!line) break;
       if (text.length > SHOWN) return { text, next: { file: at, row } };
-      if (hunks.has(row)) text += '@@\n';
+      if (hunks.has(row) && row > 0) text += '@@\n';
       text += `${line.sign}${line.sign === '-' ? line.old : line.new} ${line.text.slice(0, 2000)}\n`;
     }
     if (text.length > SHOWN && at + 1 < files.length) return { text, next: { file: at + 1, row: 0 } };

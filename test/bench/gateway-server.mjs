@@ -28,7 +28,9 @@ if (process.argv[2] === '--http') {
     await make().connect(transport);
     await transport.handleRequest(req, res);
   });
-  http.listen(0, '127.0.0.1', () => process.stderr.write(`MCP at http://127.0.0.1:${http.address().port}/mcp\n`));
+  http.listen(0, '127.0.0.1', () =>
+    process.stderr.write(`MCP at http://127.0.0.1:${http.address().port}/mcp\n`),
+  );
 } else {
   await make().connect(new StdioServerTransport());
 }

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { auth } from './auth.ts';
 import { call } from './call.ts';
 import { root } from './client.ts';
 import { estimate } from './estimate.ts';
@@ -31,6 +32,7 @@ const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   estimate,
   ready,
   recall,
+  auth,
   isolation,
   version,
   thousand,
