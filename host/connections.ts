@@ -60,7 +60,7 @@ export interface Connections {
 export type Toolbox = Pick<Connections, 'tools' | 'call'>;
 
 /** A server that hangs does not keep the others waiting for longer. */
-const FIRST_MS = 2_000;
+const FIRST_MS = 1_500;
 
 /** A tool under the name that it has here, with the one its server knows. */
 interface Named {
@@ -69,7 +69,7 @@ interface Named {
   link: Link;
 }
 
-/** Starts all servers at once; returns when each answered or failed, or after two seconds without those that hang. */
+/** Starts all servers at once; returns when each answered or failed, or after a second and a half without those that hang. */
 export async function connect(doors: Door[], runtime: Runtime): Promise<Connections> {
   const listeners = new Set<() => void>();
   const changed = () => listeners.forEach((listener) => listener());

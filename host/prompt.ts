@@ -121,6 +121,7 @@ export class Prompt {
 
   /** Clears what is half typed; true when there was something. */
   clear(): boolean {
+    if (!this.#terminal) return false;
     const typed = this.#lines.line !== '';
     this.#lines.write(null, { ctrl: true, name: 'e' });
     this.#lines.write(null, { ctrl: true, name: 'u' });
@@ -135,7 +136,7 @@ export class Prompt {
   /** Ends a question that waits, as if Enter had been pressed. */
   dismiss(): void {
     this.clear();
-    if (!this.#muted) this.#lines.write('\n');
+    if (this.#terminal && !this.#muted) this.#lines.write('\n');
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import { mountable, type Mountable } from '../kit/serve.ts';
 /** Our own servers by name; a definition is loaded when it is first used. */
 export const servers: Record<string, () => Promise<Mountable>> = {
   auth: async () => mountable((await import('../servers/auth/definition.ts')).auth),
+  gitlab: async () => mountable((await import('../servers/gitlab/definition.ts')).gitlab),
   sandbox: async () => mountable((await import('../servers/sandbox/definition.ts')).sandbox),
 };
 

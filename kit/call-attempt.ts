@@ -186,7 +186,8 @@ async function exchange(
     if (status < 300 || options.acceptStatus?.includes(status)) return { response, type };
     const location = flat(response.headers).location;
     if ([301, 302, 303, 307, 308].includes(status) && location !== undefined) {
-      response.body.destroy();
+      // undici tells an unread body's end as an error, to whoever listens; nobody listening would end the process.
+      response.body.on('error', () => undefined).destroy();
       const target = redirectTarget(job, url, location, status, method, hops);
       url = target;
       // RFC 9110 15.4.4: See Other is answered by a GET.

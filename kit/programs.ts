@@ -43,6 +43,7 @@ const programs = new Map<string, Program>([
       install: 'Debian/Ubuntu `apt-get install git`, macOS `xcode-select --install`, or https://git-scm.com',
     },
   ],
+  ['glab', { from: 'path', install: 'https://gitlab.com/gitlab-org/cli#installation' }],
   ['node', { from: 'node', install: 'https://nodejs.org' }],
   ['tsc', { from: 'told', install: 'run `npm ci` in the project (the typescript package brings it)' }],
 ]);

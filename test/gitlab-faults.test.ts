@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { gitlab } from '../servers/gitlab/definition.ts';
-import { connect } from './clients.ts';
 import { bench, TOKEN } from './gitlab-kit.ts';
-import { serveHere } from './support.ts';
 
 const P = 'group/forge';
 
@@ -200,37 +196,6 @@ test('binary and broken files, and an empty repository', async (t) => {
     actions: [{ action: 'create', path: 'a', content: 'a' }],
   });
   assert.deepEqual((await value('gitlab_list_files', { project: 'group/empty' }))['files'], ['a']);
-});
-
-test('a login page with status 200 is no data', async (t) => {
-  const page = createServer((_request, response) =>
-    response.writeHead(200, { 'content-type': 'text/html' }).end('<!DOCTYPE html><title>Sign in</title>'),
-  );
-  await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
-  t.after(() => page.close());
-  const address = page.address();
-  const port = typeof address === 'object' && address ? address.port : 0;
-  const { url } = await serveHere(t, gitlab, {
-    env: { GITLAB_URL: `http://127.0.0.1:${port}`, GITLAB_TOKEN: TOKEN },
-  });
-  const client = await connect(t, 'v1', { http: url });
-  assert.match(
-    (await client.call('gitlab_find', { what: 'me' })).text,
-    /web page, not data.*Check GITLAB_URL/,
-  );
-});
-
-test('without settings it starts, lists its tools, and a call names the setting', async (t) => {
-  const { url } = await serveHere(t, gitlab);
-  const client = await connect(t, 'v1', { http: url });
-  assert.ok((await client.tools()).length > 30);
-  assert.match((await client.call('gitlab_find', { what: 'me' })).text, /Set GITLAB_URL/);
-  const half = await serveHere(t, gitlab, { env: { GITLAB_URL: 'http://127.0.0.1:9' } });
-  const other = await connect(t, 'v1', { http: half.url });
-  assert.match(
-    (await other.call('gitlab_find', { what: 'me' })).text,
-    /No GitLab token is set.*GITLAB_TOKEN/,
-  );
 });
 
 test('many files and issues come in pages', async (t) => {

@@ -7,9 +7,9 @@ const text = z.preprocess(
 );
 
 // Descriptions are tokens in every conversation: the server's instructions say what these take.
-export const project = text;
-export const issue = text.describe('number or URL');
-export const mergeRequest = text.describe('number or URL');
+export const project = text.describe('group/project, id or URL');
+export const issue = text.describe('number (with project) or URL');
+export const mergeRequest = text.describe('number (with project) or URL');
 export const idOrUrl = text;
 export const next = z.string().optional();
 export const names = z.array(z.string()).optional();

@@ -66,10 +66,9 @@ export const whyFailed = [
           job: job.parse(await api.get(`projects/${id}/jobs/${jobId}`)),
         });
       } else if (pipeline !== undefined) {
-        const row = pipelineRow.parse(await api.get(`projects/${id}/pipelines/${pipeline}`));
-        const errors = z
-          .object({ yaml_errors: z.string().nullish() })
-          .parse(await api.get(`projects/${id}/pipelines/${pipeline}`)).yaml_errors;
+        const raw = await api.get(`projects/${id}/pipelines/${pipeline}`);
+        const row = pipelineRow.parse(raw);
+        const errors = z.object({ yaml_errors: z.string().nullish() }).parse(raw).yaml_errors;
         head = slim({
           pipeline: row.id,
           status: row.status,

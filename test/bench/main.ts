@@ -9,6 +9,7 @@ import { call } from './call.ts';
 import { root } from './client.ts';
 import { estimate } from './estimate.ts';
 import type { Figure, Scope } from './figure.ts';
+import { gitlab } from './gitlab.ts';
 import { install } from './install.ts';
 import { isolation } from './isolation.ts';
 import { kills } from './kills.ts';
@@ -33,6 +34,7 @@ const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   ready,
   recall,
   auth,
+  gitlab,
   isolation,
   version,
   thousand,

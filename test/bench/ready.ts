@@ -59,22 +59,30 @@ export async function ready(scope: Scope): Promise<Figure[]> {
 
 async function timed(scope: Scope, home: string, ollama: string, mcpServers: object) {
   writeFileSync(join(home, 'kuznia.json'), JSON.stringify({ mcpServers }));
-  const figures = { ready: [] as number[], memory: [] as number[], cancel: [] as number[] };
+  const figures: Record<'ready' | 'memory' | 'cancel', number[]> = { ready: [], memory: [], cancel: [] };
   for (let round = 0; round < scope.rounds(9, 3); round++) {
     const begun = performance.now();
     const env = { PATH: process.env['PATH'], HOME: home, KUZNIA_HOME: home, OLLAMA_HOST: ollama };
     const chat = spawn(process.execPath, [join(root, 'dist', 'host', 'main.js')], { env });
     const gone = once(chat, 'exit');
     let said = '';
-    chat.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-    await shown(() => said.includes('Kuźnia'));
+    for (const stream of [chat.stdout, chat.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    }
+    await shown(
+      () => said.includes('Kuźnia'),
+      () => said,
+    );
     figures.ready.push(performance.now() - begun);
     figures.memory.push(rss(chat.pid));
     chat.stdin.write('Hello\n');
     await pause(300);
     const pressed = performance.now();
     chat.kill('SIGINT');
-    await shown(() => said.includes('stopped'));
+    await shown(
+      () => said.includes('stopped'),
+      () => said,
+    );
     figures.cancel.push(performance.now() - pressed);
     chat.stdin.end();
     await gone;
@@ -82,12 +90,12 @@ async function timed(scope: Scope, home: string, ollama: string, mcpServers: obj
   return figures;
 }
 
-async function shown(so: () => boolean): Promise<void> {
+async function shown(so: () => boolean, said: () => string): Promise<void> {
   for (let tries = 0; tries < 10_000; tries++) {
     if (so()) return;
     await pause(1);
   }
-  throw new Error('the chat did not get there');
+  throw new Error(`the chat did not get there: ${said().slice(-300)}`);
 }
 
 /** Resident memory of a process, in MB; what other systems than Linux have of it is not asked. */

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createSecure } from 'node:https';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gitlab } from '../servers/gitlab/definition.ts';
+import { connect } from './clients.ts';
+import { TOKEN } from './gitlab-kit.ts';
+import { serveHere, tempHome } from './support.ts';
+
+const P = 'group/forge';
+
+test('a login page with status 200 is no data', async (t) => {
+  const page = createServer((_request, response) =>
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!DOCTYPE html><title>Sign in</title>'),
+  );
+  await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+  t.after(() => page.close());
+  const address = page.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const { url } = await serveHere(t, gitlab, {
+    env: { GITLAB_URL: `http://127.0.0.1:${port}`, GITLAB_TOKEN: TOKEN },
+  });
+  const client = await connect(t, 'v1', { http: url });
+  assert.match(
+    (await client.call('gitlab_find', { what: 'me' })).text,
+    /web page, not data.*Check GITLAB_URL/,
+  );
+});
+
+test("a certificate of one's own is trusted by the setting ca, and by nothing else", async (t) => {
+  const home = tempHome(t);
+  const [key, certificate] = [join(home, 'key.pem'), join(home, 'ca.pem')];
+  const subject = [
+    '-subj',
+    '/CN=localhost',
+    '-addext',
+    'subjectAltName=DNS:localhost,IP:127.0.0.1',
+    '-days',
+    '2',
+  ];
+  try {
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-keyout',
+        key,
+        '-out',
+        certificate,
+        ...subject,
+      ],
+      { stdio: 'ignore' },
+    );
+  } catch {
+    t.skip('openssl is not installed');
+    return;
+  }
+  const options = { key: readFileSync(key), cert: readFileSync(certificate) };
+  const secure = createSecure(options, (_request, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"id":1,"username":"root"}'),
+  );
+  await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  t.after(() => secure.close());
+  const address = secure.address();
+  const env = {
+    GITLAB_URL: `https://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
+    GITLAB_TOKEN: TOKEN,
+  };
+  const without = await connect(t, 'v1', { http: (await serveHere(t, gitlab, { env })).url });
+  assert.match((await without.call('gitlab_list_issues', { project: P })).text, /no trusted TLS connection/);
+  const own = await connect(t, 'v1', {
+    http: (await serveHere(t, gitlab, { env: { ...env, GITLAB_CA: certificate } })).url,
+  });
+  assert.match(
+    (await own.call('gitlab_find', { what: 'users', query: 'x' })).text,
+    /something else than a list/,
+  );
+});
+
+test('without settings it starts, lists its tools, and a call names the setting', async (t) => {
+  const { url } = await serveHere(t, gitlab);
+  const client = await connect(t, 'v1', { http: url });
+  assert.ok((await client.tools()).length > 30);
+  assert.match((await client.call('gitlab_find', { what: 'me' })).text, /Set GITLAB_URL/);
+  const half = await serveHere(t, gitlab, { env: { GITLAB_URL: 'http://127.0.0.1:9' } });
+  const other = await connect(t, 'v1', { http: half.url });
+  assert.match(
+    (await other.call('gitlab_find', { what: 'me' })).text,
+    /No GitLab token is set.*GITLAB_TOKEN/,
+  );
+});
