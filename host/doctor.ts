@@ -31,7 +31,8 @@ Usage: kuznia doctor [--json]
 
   --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}],
           "servers": [{"name", "state", "reason", "tools"}], "roles": [{"role", "model", "why"}],
-          "secrets": {"folder", "kept", "count"}, "codes": [{"name", "kind", "ok", "note"}], "programs": [{"name", "path", "use", "get"}]}
+          "secrets": {"folder", "kept", "count"}, "codes": [{"name", "kind", "ok", "note"}],
+          "programs": [{"name", "path", "use", "get"}]}
 The exit code is 1 when something that is needed is missing; a model is not needed to serve the tools.
 
 Example: kuznia doctor

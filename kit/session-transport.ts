@@ -78,9 +78,11 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
   }
 
   override async close(): Promise<void> {
+    // As the SDK ends its own: a stream that says nothing more, not a broken connection.
     for (const [id, { res }] of this.#open) {
+      this.#stream(id);
       this.#forget(id, res);
-      res.destroy();
+      res.end();
     }
     await super.close();
   }
