@@ -18,16 +18,20 @@ function make() {
 
 if (process.argv[2] === '--http') {
   const sessions = new Map();
-  const http = createServer(async (req, res) => {
+  const answer = async (req, res) => {
     const known = sessions.get(req.headers['mcp-session-id']);
-    if (known) return known.handleRequest(req, res);
+    if (known) {
+      await known.handleRequest(req, res);
+      return;
+    }
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
       onsessioninitialized: (id) => sessions.set(id, transport),
     });
     await make().connect(transport);
     await transport.handleRequest(req, res);
-  });
+  };
+  const http = createServer((req, res) => void answer(req, res));
   http.listen(0, '127.0.0.1', () =>
     process.stderr.write(`MCP at http://127.0.0.1:${http.address().port}/mcp\n`),
   );

@@ -64,7 +64,7 @@ export async function gatewayCalls(scope: Scope): Promise<Figure[]> {
       }),
     ];
   } finally {
-    for (const one of started.reverse()) await one.end();
+    for (const one of started.toReversed()) await one.end();
   }
 }
 

@@ -9,6 +9,7 @@ import { call } from './call.ts';
 import { root } from './client.ts';
 import { estimate } from './estimate.ts';
 import type { Figure, Scope } from './figure.ts';
+import { gatewayCalls } from './gateway.ts';
 import { gitlab } from './gitlab.ts';
 import { install } from './install.ts';
 import { isolation } from './isolation.ts';
@@ -26,6 +27,7 @@ import { version } from './version.ts';
 /** In the order of their need for quiet: what builds much comes last. */
 const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   call,
+  gateway: gatewayCalls,
   publish: publishing,
   startup,
   tokens,
