@@ -1,11 +1,11 @@
 import { userInfo } from 'node:os';
 import { kuzniaHome } from '../kit/config.ts';
 import { review } from '../servers/sandbox/definition.ts';
-import { decideCall, forgetTool, listApprovals } from './approve-call.ts';
-import { painter } from './display.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { Prompt } from './prompt.ts';
-import { clean } from './text.ts';
+import { decideCall, forgetTool, listApprovals } from './approvals/approve-call.ts';
+import { painter } from './terminal/display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { Prompt } from './terminal/prompt.ts';
+import { clean } from './terminal/text.ts';
 
 const help = `
 kuznia approve: decide on a call that another agent wants to make, or on a version of a forged tool (its code, tests,

@@ -1,13 +1,13 @@
 import { text as readAll } from 'node:stream/consumers';
 import { z } from 'zod';
 import type { JsonObject } from '../kit/tool.ts';
-import { fitArguments } from './arguments.ts';
-import { unknownTool, type Answer } from './connections.ts';
-import { painter } from './display.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { Prompt } from './prompt.ts';
+import { fitArguments } from './turn/arguments.ts';
+import { unknownTool, type Answer } from './mcp/connections.ts';
+import { painter } from './terminal/display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { Prompt } from './terminal/prompt.ts';
 import { openTools } from './session.ts';
-import { clean } from './text.ts';
+import { clean } from './terminal/text.ts';
 
 const help = `
 kuznia call: call one tool. What you call by name needs no further approval, unless the tool itself asks.

@@ -1,6 +1,6 @@
 import { ModelError } from '../kit/model.ts';
 import { Chat } from './chat/chat.ts';
-import { EXIT, parse, type Command } from './io.ts';
+import { EXIT, parse, type Command } from './terminal/io.ts';
 import { openSession, type Session } from './session.ts';
 
 const help = `
@@ -31,7 +31,7 @@ export const command: Command = {
     } catch (error) {
       const missing = error instanceof ModelError && ['unreachable', 'no_model'].includes(error.reason);
       if (!missing || values.model !== undefined) throw error;
-      const { demonstrate } = await import('./demo.ts');
+      const { demonstrate } = await import('./demo/demo.ts');
       return demonstrate(io, error.message);
     }
     const chat = new Chat(session, io);

@@ -6,8 +6,8 @@ import { command as runProgram } from '../kit/command.ts';
 import { kuzniaHome } from '../kit/config.ts';
 import { processRuntime } from '../kit/serve.ts';
 import { version } from '../kit/version.ts';
-import type { CallResult, Connections } from './connections.ts';
-import { painter } from './display.ts';
+import type { CallResult, Connections } from './mcp/connections.ts';
+import { painter } from './terminal/display.ts';
 import {
   codeSources,
   roleStates,
@@ -18,11 +18,11 @@ import {
   type SecretState,
 } from './doctor/around.ts';
 import { programStates, type ProgramState } from './doctor/programs.ts';
-import { EXIT, parse, type Command, type Io } from './io.ts';
-import type { ServerState } from './link-types.ts';
-import { described } from './models.ts';
+import { EXIT, parse, type Command, type Io } from './terminal/io.ts';
+import type { ServerState } from './mcp/link-types.ts';
+import { described } from './models/models.ts';
 import { modelOf, openTools } from './session.ts';
-import { clean, duration, wrap } from './text.ts';
+import { clean, duration, wrap } from './terminal/text.ts';
 
 const help = `
 kuznia doctor: what is there, what is missing, and how to get it.

@@ -1,14 +1,14 @@
 import { processRuntime } from '../kit/serve.ts';
 import { version } from '../kit/version.ts';
-import { painter } from './display.ts';
+import { painter } from './terminal/display.ts';
 import { attempt, type Attempt, type AttemptScope } from './eval/attempt.ts';
 import { attemptLine, faultLine, shownAttempt, table, totals } from './eval/report.ts';
 import { kinds, type Kind, type Task } from './eval/task.ts';
 import { tasks } from './eval/tasks.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { pickModel, wantedModel } from './models.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { pickModel, wantedModel } from './models/models.ts';
 import { modelOf } from './session.ts';
-import { clean, nearest } from './text.ts';
+import { clean, nearest } from './terminal/text.ts';
 
 const help = `
 kuznia eval: how well a model works with tools here: ${tasks.length} tasks, checked by machine, in temporary folders.

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { kuzniaHome, readConfigFile } from '../kit/config.ts';
 import { replaceFile } from '../kit/secret-write.ts';
 import { processRuntime } from '../kit/serve.ts';
-import { painter } from './display.ts';
+import { painter } from './terminal/display.ts';
 import { askAll, GITLAB, nextSteps, type Ask } from './init/ask.ts';
 import { checkGitLab, checkOllama, checkServers, type Finding } from './init/checks.ts';
 import { compose, secretRef, webAddress, type Choices } from './init/compose.ts';
 import { editors, launchOf } from './init/snippets.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { wantedHost } from './models.ts';
-import { Prompt } from './prompt.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { wantedHost } from './models/models.ts';
+import { Prompt } from './terminal/prompt.ts';
 import { servers } from './servers.ts';
 import { hostSettings } from './settings.ts';
-import { clean, nearest } from './text.ts';
+import { clean, nearest } from './terminal/text.ts';
 
 const help = `
 kuznia init: write a first kuznia.json by asking, look at each place that it names, and show what an editor needs.

@@ -1,8 +1,8 @@
 import { kuzniaHome } from '../kit/config.ts';
 import { followJournal, readJournal, totals, type JournalFilter, type KeptEntry } from '../kit/journal.ts';
-import { painter } from './display.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { clean, duration, fit } from './text.ts';
+import { painter } from './terminal/display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { clean, duration, fit } from './terminal/text.ts';
 
 const KINDS = ['tool', 'http', 'command', 'model', 'event'] as const;
 const SHOWN = 200;

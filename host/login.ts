@@ -1,5 +1,5 @@
 import { kuzniaHome } from '../kit/config.ts';
-import { EXIT, parse, UsageError, type Command } from './io.ts';
+import { EXIT, parse, UsageError, type Command } from './terminal/io.ts';
 
 const help = `
 kuznia login: sign in to a provider of servers.auth.oauth in kuznia.json. The token is kept encrypted and refreshed;

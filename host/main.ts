@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import type { Command } from './io.ts';
+import type { Command } from './terminal/io.ts';
 import { version } from '../kit/version.ts';
 
 interface Entry {
@@ -55,7 +55,7 @@ async function main(argv: string[]): Promise<number | undefined> {
   const [first = '', ...rest] = argv;
   if (first === '--version' || first === '-v') return say(`${version}\n`);
   if (first === '--help' || first === '-h' || first === 'help') return say(HELP);
-  const { exitCode, processIo, unknownCommand } = await import('./io.ts');
+  const { exitCode, processIo, unknownCommand } = await import('./terminal/io.ts');
   const io = processIo();
   try {
     const entry = Object.hasOwn(commands, first) ? commands[first] : undefined;

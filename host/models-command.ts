@@ -1,14 +1,14 @@
 import type { ListedModel, Model, ModelInfo } from '../kit/model.ts';
 import { processRuntime } from '../kit/serve.ts';
-import { painter } from './display.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { isLocal, wantedModel } from './models.ts';
-import { Prompt } from './prompt.ts';
-import { bytes, PullDisplay } from './pulling.ts';
-import { pickRoles, survey, type Survey } from './roles.ts';
+import { painter } from './terminal/display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { isLocal, wantedModel } from './models/models.ts';
+import { Prompt } from './terminal/prompt.ts';
+import { bytes, PullDisplay } from './models/pulling.ts';
+import { pickRoles, survey, type Survey } from './models/roles.ts';
 import { modelOf } from './session.ts';
 import { hostSettings, roles, type Role } from './settings.ts';
-import { clean, displayWidth, fit, nearest } from './text.ts';
+import { clean, displayWidth, fit, nearest } from './terminal/text.ts';
 
 const help = `
 kuznia models: the models that Ollama has, and which of them is used for what.

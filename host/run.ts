@@ -1,18 +1,18 @@
 import { text as readAll } from 'node:stream/consumers';
-import { asCommand, type Approval } from './approval.ts';
-import type { CallRecord } from './calls.ts';
+import { asCommand, type Approval } from './approvals/approval.ts';
+import type { CallRecord } from './turn/calls.ts';
 import { askFor, fillIn } from './chat/ask.ts';
 import { Scope } from './chat/scope.ts';
-import type { FormField, Image } from './connections.ts';
-import { decider } from './deciding.ts';
-import { TurnDisplay } from './display.ts';
-import { readImage } from './images.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
-import { turn, type TurnEnd } from './loop.ts';
-import { Prompt } from './prompt.ts';
+import type { FormField, Image } from './mcp/connections.ts';
+import { decider } from './approvals/deciding.ts';
+import { TurnDisplay } from './terminal/display.ts';
+import { readImage } from './models/images.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
+import { turn, type TurnEnd } from './turn/loop.ts';
+import { Prompt } from './terminal/prompt.ts';
 import { openSession, type Session } from './session.ts';
-import { newTurn } from './sessions.ts';
-import { clean } from './text.ts';
+import { newTurn } from './sessions/sessions.ts';
+import { clean } from './terminal/text.ts';
 
 const help = `
 kuznia run: one task, without a conversation.

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { kuzniaHome } from '../kit/config.ts';
 import { secretName, secretStore } from '../kit/secret-store.ts';
 import { registerSecret } from '../kit/secrets.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 
 const help = `
 kuznia secret: tokens, passwords and two-factor apps, kept encrypted in KUZNIA_HOME/secrets. Settings name them:

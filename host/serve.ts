@@ -2,9 +2,9 @@ import { kuzniaHome } from '../kit/config.ts';
 import { mountable, serveProcess, type Mountable } from '../kit/serve.ts';
 import type { BoundOptions } from './gateway/bounds.ts';
 import { Tokens } from './gateway/tokens.ts';
-import { parse, UsageError, type Command } from './io.ts';
+import { parse, UsageError, type Command } from './terminal/io.ts';
 import { servers } from './servers.ts';
-import { nearest } from './text.ts';
+import { nearest } from './terminal/text.ts';
 
 const help = `
 kuznia serve: serve the tools over MCP, to an editor or another agent. Without a name it is the gateway: our servers,
@@ -94,8 +94,8 @@ function theGateway(
     async mount(runtime) {
       const [{ connect }, { doors }, { hostSettings }, { gateway }, { models }, { deciding }] =
         await Promise.all([
-          import('./connections.ts'),
-          import('./doors.ts'),
+          import('./mcp/connections.ts'),
+          import('./mcp/doors.ts'),
           import('./settings.ts'),
           import('./gateway/gateway.ts'),
           import('./gateway/models.ts'),

@@ -1,18 +1,18 @@
 import { ollamaModel, type Model, type ModelInfo } from '../kit/ollama.ts';
 import { processRuntime } from '../kit/serve.ts';
 import type { Runtime } from '../kit/tool.ts';
-import { Approvals } from './approvals.ts';
-import { connect, type Connections } from './connections.ts';
-import { doors } from './doors.ts';
-import { describeImages } from './images.ts';
-import type { TurnOptions } from './loop.ts';
-import { isLocal, pickModel, wantedHost, wantedModel } from './models.ts';
+import { Approvals } from './approvals/approvals.ts';
+import { connect, type Connections } from './mcp/connections.ts';
+import { doors } from './mcp/doors.ts';
+import { describeImages } from './models/images.ts';
+import type { TurnOptions } from './turn/loop.ts';
+import { isLocal, pickModel, wantedHost, wantedModel } from './models/models.ts';
 import { writeExamples } from './retrieval/examples.ts';
 import { ToolIndex } from './retrieval/index.ts';
 import { openIndex } from './retrieval/open.ts';
 import { ownExamples } from './servers.ts';
 import { hostSettings, type HostSettings } from './settings.ts';
-import { Window } from './window.ts';
+import { Window } from './turn/window.ts';
 
 /** What a turn needs beside its conversation. */
 type ForTurns = Required<Pick<TurnOptions, 'rules' | 'kept' | 'index' | 'see'>> &

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConfigError, readConfigFile } from '../kit/config.ts';
 import { isObject } from '../kit/json.ts';
 import { servers } from './servers.ts';
-import { nearest } from './text.ts';
+import { nearest } from './terminal/text.ts';
 
 export const roles = ['default', 'code', 'vision', 'small', 'embed'] as const;
 export type Role = (typeof roles)[number];

@@ -1,6 +1,6 @@
 import { kuzniaHome } from '../kit/config.ts';
 import { clientName, Tokens } from './gateway/tokens.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 
 const help = `
 kuznia token: who may come in at \`kuznia serve --http\`, each client with a token of its own. Tokens are kept as hashes

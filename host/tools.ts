@@ -1,12 +1,12 @@
 import { processRuntime } from '../kit/serve.ts';
-import type { HostTool } from './connections.ts';
-import { painter } from './display.ts';
-import { EXIT, parse, UsageError, type Command, type Io } from './io.ts';
+import type { HostTool } from './mcp/connections.ts';
+import { painter } from './terminal/display.ts';
+import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 import type { Ranked } from './retrieval/index.ts';
 import { ownExamples } from './servers.ts';
 import { modelOf, openTools } from './session.ts';
 import { hostSettings } from './settings.ts';
-import { clean, fit } from './text.ts';
+import { clean, fit } from './terminal/text.ts';
 
 const help = `
 kuznia tools: list the tools.

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, statSync, utimesSync, readFileSync, writeFileSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test, type TestContext } from 'node:test';
-import { policyFor } from '../host/approval.ts';
-import { Approvals } from '../host/approvals.ts';
-import type { HostTool } from '../host/connections.ts';
-import { Outside } from '../host/outside.ts';
+import { policyFor } from '../host/approvals/approval.ts';
+import { Approvals } from '../host/approvals/approvals.ts';
+import type { HostTool } from '../host/mcp/connections.ts';
+import { Outside } from '../host/turn/outside.ts';
 import { registerSecret } from '../kit/secrets.ts';
 
 const hostTool = (more: Partial<HostTool> = {}): HostTool => ({

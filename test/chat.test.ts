@@ -12,8 +12,8 @@ import { Conversation } from '../host/chat/conversation.ts';
 import { isNearlyFull, meterText } from '../host/chat/meter.ts';
 import { slash, type Talk } from '../host/chat/slash.ts';
 import { ServerNews } from '../host/chat/states.ts';
-import type { Connections, HostPrompt, HostResource, ServerState } from '../host/connections.ts';
-import type { Io } from '../host/io.ts';
+import type { Connections, HostPrompt, HostResource, ServerState } from '../host/mcp/connections.ts';
+import type { Io } from '../host/terminal/io.ts';
 import { openSession } from '../host/session.ts';
 import { ollamaDouble, type Asked, type Reply } from './doubles/ollama.ts';
 

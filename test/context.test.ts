@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { contextLimit, contextSize, cutNotice, makeRoom } from '../host/context.ts';
-import { Gauge } from '../host/gauge.ts';
+import { contextLimit, contextSize, cutNotice, makeRoom } from '../host/turn/context.ts';
+import { Gauge } from '../host/turn/gauge.ts';
 import type { ChatMessage } from '../kit/model.ts';
 
 const system: ChatMessage = { role: 'system', content: 'Help.' };

@@ -5,7 +5,7 @@ import { attemptLine, table, totals } from '../host/eval/report.ts';
 import { fault, kinds, sameResult, type MadeCall, type Task, type Wanted } from '../host/eval/task.ts';
 import { tasks } from '../host/eval/tasks.ts';
 import { toolbox, writes } from '../host/eval/toolbox.ts';
-import { exitCode, type Io } from '../host/io.ts';
+import { exitCode, type Io } from '../host/terminal/io.ts';
 import { command, evaluate } from '../host/eval.ts';
 import type { ChatEvent, ChatRequest } from '../kit/model.ts';
 import { scriptedModel, type ScriptedAnswer } from '../kit/scripted.ts';

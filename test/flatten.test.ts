@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { flatten } from '../host/flatten.ts';
+import { flatten } from '../host/turn/flatten.ts';
 
 const one = (schema: object) => flatten({ type: 'object', properties: { a: schema } })['properties'];
 

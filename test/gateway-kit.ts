@@ -1,13 +1,13 @@
 import { InMemoryTransport } from '@modelcontextprotocol/client';
 import { McpServer } from '@modelcontextprotocol/server';
 import type { TestContext } from 'node:test';
-import { connect } from '../host/connections.ts';
-import { doors, inProcess } from '../host/doors.ts';
+import { connect } from '../host/mcp/connections.ts';
+import { doors, inProcess } from '../host/mcp/doors.ts';
 import { gateway, type GatewayOptions } from '../host/gateway/gateway.ts';
 import { models } from '../host/gateway/models.ts';
 import { deciding } from '../host/gateway/policy.ts';
 import { Tokens } from '../host/gateway/tokens.ts';
-import type { Door } from '../host/link.ts';
+import type { Door } from '../host/mcp/link.ts';
 import type { ApproveRule } from '../host/settings.ts';
 import { serveHttp, type HttpOptions } from '../kit/http.ts';
 import { openJournal } from '../kit/journal.ts';

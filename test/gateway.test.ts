@@ -92,7 +92,7 @@ test(
     const { isError, text } = await client.call('every_publish', { name: 'b' });
     assert.equal(isError, true);
     const id = /kuznia approve ([0-9a-f]{8})/.exec(text)?.[1] ?? '';
-    const { Approvals } = await import('../host/approvals.ts');
+    const { Approvals } = await import('../host/approvals/approvals.ts');
     await new Approvals(home).decide(id, true, 'ala');
     assert.equal((await client.call('every_publish', { name: 'c' })).isError, true, 'another call');
     assert.equal((await client.call('every_publish', { name: 'b' })).isError, false);

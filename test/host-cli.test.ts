@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { exitCode, type Command, type Io } from '../host/io.ts';
-import { wantedHost, wantedModel } from '../host/models.ts';
+import { exitCode, type Command, type Io } from '../host/terminal/io.ts';
+import { wantedHost, wantedModel } from '../host/models/models.ts';
 import { noJournal } from '../kit/journal.ts';
 import { ollamaDouble, type Asked, type DoubleModel, type Reply } from './doubles/ollama.ts';
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
-import { TurnDisplay } from '../host/display.ts';
-import type { Io } from '../host/io.ts';
-import type { TurnEvent } from '../host/loop.ts';
-import { displayWidth } from '../host/text.ts';
+import { TurnDisplay } from '../host/terminal/display.ts';
+import type { Io } from '../host/terminal/io.ts';
+import type { TurnEvent } from '../host/turn/loop.ts';
+import { displayWidth } from '../host/terminal/text.ts';
 
 function terminal(more: Partial<Io> = {}) {
   const written = { out: '', err: '' };

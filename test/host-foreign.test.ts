@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from '../host/connections.ts';
-import { doors } from '../host/doors.ts';
+import { connect } from '../host/mcp/connections.ts';
+import { doors } from '../host/mcp/doors.ts';
 import type { ServerSetting } from '../host/settings.ts';
 import { noJournal } from '../kit/journal.ts';
 

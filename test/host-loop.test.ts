@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Approval } from '../host/approval.ts';
+import type { Approval } from '../host/approvals/approval.ts';
 import {
   unknownTool,
   type CallOptions,
   type CallResult,
   type HostTool,
   type Toolbox,
-} from '../host/connections.ts';
-import { turn, type TurnEnd, type TurnEvent, type TurnOptions } from '../host/loop.ts';
+} from '../host/mcp/connections.ts';
+import { turn, type TurnEnd, type TurnEvent, type TurnOptions } from '../host/turn/loop.ts';
 import { ollamaModel, type ChatMessage } from '../kit/ollama.ts';
 import { scriptedModel, type ScriptedAnswer } from '../kit/scripted.ts';
 import type { JsonObject } from '../kit/tool.ts';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decider } from '../host/deciding.ts';
-import { Prompt } from '../host/prompt.ts';
+import { decider } from '../host/approvals/deciding.ts';
+import { Prompt } from '../host/terminal/prompt.ts';
 
 function keyboard(isTTY: boolean) {
   const input = Object.assign(new PassThrough(), { isTTY });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fitArguments } from '../host/arguments.ts';
-import { clean, displayWidth, duration, fit, nearest, repeats, wrap } from '../host/text.ts';
+import { fitArguments } from '../host/turn/arguments.ts';
+import { clean, displayWidth, duration, fit, nearest, repeats, wrap } from '../host/terminal/text.ts';
 
 test('foreign text cannot steer the terminal, nor hide', () => {
   assert.equal(clean('a\u001b[2Jb\u001b]0;title\u0007c\u0007\u0000d\re\r\nf\tg'), 'abcd\ne\nf\tg');

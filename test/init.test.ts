@@ -9,7 +9,7 @@ import { begin, command } from '../host/init.ts';
 import { askAll, Unanswered } from '../host/init/ask.ts';
 import { checkGitLab, checkOllama, type Finding } from '../host/init/checks.ts';
 import type { Choices } from '../host/init/compose.ts';
-import { exitCode, type Io } from '../host/io.ts';
+import { exitCode, type Io } from '../host/terminal/io.ts';
 import { hostSettings } from '../host/settings.ts';
 import { ollamaDouble } from './doubles/ollama.ts';
 import { parsed, tempHome } from './support.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { describeImages, readImage, type SeeOptions } from '../host/images.ts';
+import { describeImages, readImage, type SeeOptions } from '../host/models/images.ts';
 import { ModelError, type ModelInfo } from '../kit/model.ts';
 import { scriptedModel, type ScriptedAnswer } from '../kit/scripted.ts';
 

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { z } from 'zod';
-import type { Io } from '../host/io.ts';
+import type { Io } from '../host/terminal/io.ts';
 import { command } from '../host/models-command.ts';
-import { pickModel } from '../host/models.ts';
-import { bytes, PullDisplay } from '../host/pulling.ts';
-import { pickRole, pickRoles, survey } from '../host/roles.ts';
+import { pickModel } from '../host/models/models.ts';
+import { bytes, PullDisplay } from '../host/models/pulling.ts';
+import { pickRole, pickRoles, survey } from '../host/models/roles.ts';
 import type { Role } from '../host/settings.ts';
-import { displayWidth } from '../host/text.ts';
+import { displayWidth } from '../host/terminal/text.ts';
 import { ollamaModel, type ModelInfo } from '../kit/ollama.ts';
 import { ollamaDouble, type DoubleModel } from './doubles/ollama.ts';
 

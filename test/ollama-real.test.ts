@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { z } from 'zod';
 import { complete, type ChatRequest, type ModelError } from '../kit/model.ts';
 import { ollamaModel } from '../kit/ollama.ts';
-import { Window } from '../host/window.ts';
+import { Window } from '../host/turn/window.ts';
 import { estimateErrors } from './bench/estimate.ts';
 import { startOllama } from './real-ollama.ts';
 import { openSandboxServer } from './sandbox-kit.ts';

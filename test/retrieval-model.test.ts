@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { HostTool } from '../host/link-types.ts';
+import type { HostTool } from '../host/mcp/link-types.ts';
 import { knownExamples, writeExamples } from '../host/retrieval/examples.ts';
 import { ToolIndex } from '../host/retrieval/index.ts';
 import { seemsEnglish } from '../host/retrieval/english.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { HostTool } from '../host/link-types.ts';
+import type { HostTool } from '../host/mcp/link-types.ts';
 import { pick, ToolIndex, type Embedder } from '../host/retrieval/index.ts';
 import { tokensOf } from '../host/retrieval/pick.ts';
 import { tempHome } from './support.ts';

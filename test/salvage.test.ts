@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HostTool } from '../host/connections.ts';
-import { salvage } from '../host/salvage.ts';
+import type { HostTool } from '../host/mcp/connections.ts';
+import { salvage } from '../host/turn/salvage.ts';
 
 const tool = (name: string): HostTool => ({
   name,

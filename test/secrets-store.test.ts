@@ -113,7 +113,7 @@ test('a writer that is killed at any instant leaves the old state or the new', a
 test('kuznia secret: values come by a pipe, are never shown, and lists hold none', async (t) => {
   const home = authHome(t);
   const cli = new URL('../host/secret.ts', import.meta.url).href;
-  const code = `const { command } = await import(${JSON.stringify(cli)}); const { exitCode } = await import(${JSON.stringify(new URL('../host/io.ts', import.meta.url).href)});
+  const code = `const { command } = await import(${JSON.stringify(cli)}); const { exitCode } = await import(${JSON.stringify(new URL('../host/terminal/io.ts', import.meta.url).href)});
     const io = { out: (t) => process.stdout.write(t), err: (t) => process.stderr.write(t), env: process.env, interactive: false, colour: false, columns: () => 80 };
     try { process.exitCode = await command.run(process.argv.slice(1), io) } catch (e) { console.error(e.message); process.exitCode = exitCode(e) }`;
   const secret = async (words: string[], input = '') => {

@@ -5,8 +5,8 @@ import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { toMarkdown } from '../host/export.ts';
-import { continueSession, listSessions, newTurn, SessionFile, type Turn } from '../host/sessions.ts';
+import { toMarkdown } from '../host/sessions/export.ts';
+import { continueSession, listSessions, newTurn, SessionFile, type Turn } from '../host/sessions/sessions.ts';
 import type { ChatMessage } from '../kit/model.ts';
 import { registerSecret } from '../kit/secrets.ts';
 

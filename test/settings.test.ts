@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { matches } from '../host/pattern.ts';
+import { matches } from '../host/approvals/pattern.ts';
 import { hostSettings } from '../host/settings.ts';
 
 function read(t: TestContext, file: object | string) {

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { displayWidth } from '../host/text.ts';
+import { displayWidth } from '../host/terminal/text.ts';
 import { ollamaDouble, type Asked, type OllamaDouble, type Reply } from './doubles/ollama.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');

@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Tokens } from '../host/gateway/tokens.ts';
-import type { Io } from '../host/io.ts';
+import type { Io } from '../host/terminal/io.ts';
 import { command } from '../host/token.ts';
 import { parsed, tempHome } from './support.ts';
 

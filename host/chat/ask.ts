@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../kit/tool.ts';
-import type { FormField, HostPrompt } from '../connections.ts';
-import type { Io } from '../io.ts';
-import type { Prompt } from '../prompt.ts';
-import { clean, fit } from '../text.ts';
+import type { FormField, HostPrompt } from '../mcp/connections.ts';
+import type { Io } from '../terminal/io.ts';
+import type { Prompt } from '../terminal/prompt.ts';
+import { clean, fit } from '../terminal/text.ts';
 
 /** Asks for one value; undefined when the person stopped it. */
 export type AskFor = (label: string) => Promise<string | undefined>;

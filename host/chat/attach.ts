@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Connections } from '../connections.ts';
-import { bytes } from '../pulling.ts';
-import { clean } from '../text.ts';
+import type { Connections } from '../mcp/connections.ts';
+import { bytes } from '../models/pulling.ts';
+import { clean } from '../terminal/text.ts';
 
 /** Of one resource; a local model reads no more with attention. */
 const MOST_CHARS = 20_000;

@@ -9,15 +9,15 @@ import { isNearlyFull, meterText, type Meter } from './meter.ts';
 import { Scope } from './scope.ts';
 import { slash, slashNames, type Talk } from './slash.ts';
 import { ServerNews } from './states.ts';
-import type { FormField, Image } from '../connections.ts';
-import { decider } from '../deciding.ts';
-import { painter, TurnDisplay } from '../display.ts';
-import type { Io } from '../io.ts';
-import { turn } from '../loop.ts';
-import { described } from '../models.ts';
-import { Prompt } from '../prompt.ts';
+import type { FormField, Image } from '../mcp/connections.ts';
+import { decider } from '../approvals/deciding.ts';
+import { painter, TurnDisplay } from '../terminal/display.ts';
+import type { Io } from '../terminal/io.ts';
+import { turn } from '../turn/loop.ts';
+import { described } from '../models/models.ts';
+import { Prompt } from '../terminal/prompt.ts';
 import type { Session } from '../session.ts';
-import { clean, fit } from '../text.ts';
+import { clean, fit } from '../terminal/text.ts';
 
 /** A person who types sooner than this is not idle. */
 const IDLE_MS = 3_000;

@@ -1,4 +1,4 @@
-import type { Connections, HostResource } from '../connections.ts';
+import type { Connections, HostResource } from '../mcp/connections.ts';
 
 const MOST_OFFERED = 40;
 /** Tab is pressed by a person who waits. */

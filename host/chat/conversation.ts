@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../../kit/model.ts';
-import { continueSession, newTurn, SessionFile, type Turn } from '../sessions.ts';
+import { continueSession, newTurn, SessionFile, type Turn } from '../sessions/sessions.ts';
 
 /** What is said so far, turn by turn, in memory and in its file. */
 export class Conversation {

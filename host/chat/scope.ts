@@ -1,7 +1,7 @@
 import type { ChatMessage, ModelInfo } from '../../kit/model.ts';
-import type { Image } from '../connections.ts';
-import { describeImages } from '../images.ts';
-import { Outside } from '../outside.ts';
+import type { Image } from '../mcp/connections.ts';
+import { describeImages } from '../models/images.ts';
+import { Outside } from '../turn/outside.ts';
 import type { Session } from '../session.ts';
 import { ownWords } from './attach.ts';
 

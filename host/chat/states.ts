@@ -1,7 +1,7 @@
-import type { ServerState } from '../connections.ts';
-import { painter } from '../display.ts';
-import type { Io } from '../io.ts';
-import { clean, fit } from '../text.ts';
+import type { ServerState } from '../mcp/connections.ts';
+import { painter } from '../terminal/display.ts';
+import type { Io } from '../terminal/io.ts';
+import { clean, fit } from '../terminal/text.ts';
 
 /** Tells once of each server that went away or came back since it was last asked. */
 export class ServerNews {

@@ -3,10 +3,10 @@ import { secretStore } from '../../kit/secret-store.ts';
 import type { Model } from '../../kit/model.ts';
 import type { Runtime } from '../../kit/tool.ts';
 import { sources } from '../../servers/auth/definition.ts';
-import type { Connections } from '../connections.ts';
-import type { ServerState } from '../link-types.ts';
-import { isLocal, wantedModel } from '../models.ts';
-import { pickRole, survey } from '../roles.ts';
+import type { Connections } from '../mcp/connections.ts';
+import type { ServerState } from '../mcp/link-types.ts';
+import { isLocal, wantedModel } from '../models/models.ts';
+import { pickRole, survey } from '../models/roles.ts';
 import { hostSettings, roles, type Role } from '../settings.ts';
 
 /** A role, and the model that it gets; without one, why. */

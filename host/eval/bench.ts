@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
-import { connect, type Connections } from '../connections.ts';
-import { doors, inProcess } from '../doors.ts';
+import { connect, type Connections } from '../mcp/connections.ts';
+import { doors, inProcess } from '../mcp/doors.ts';
 import { sameResult, type HiddenCase, type Prepared, type Task } from './task.ts';
 import { serverWith } from './toolbox.ts';
 

@@ -1,4 +1,4 @@
-import { duration, fit } from '../text.ts';
+import { duration, fit } from '../terminal/text.ts';
 import type { Attempt } from './attempt.ts';
 import { kinds, type Kind } from './task.ts';
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer, CallOptions, CallResult, FormField, Progress } from '../connections.ts';
+import type { Answer, CallOptions, CallResult, FormField, Progress } from '../mcp/connections.ts';
 import type { JsonObject } from '../../kit/tool.ts';
 
 /** What a server wants to know from a person before its call goes on. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { complete, ModelError, type ChatMessage, type Model } from '../../kit/model.ts';
 import { ToolError, toolFor, type ServerDefinition, type ToolContext } from '../../kit/tool.ts';
-import { isLocal, wantedModel } from '../models.ts';
-import { pickRole, survey, type Survey } from '../roles.ts';
+import { isLocal, wantedModel } from '../models/models.ts';
+import { pickRole, survey, type Survey } from '../models/roles.ts';
 import { modelOf } from '../session.ts';
 import { hostSettings, type Role } from '../settings.ts';
 

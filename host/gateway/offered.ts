@@ -1,6 +1,6 @@
 import type { Listing } from '../../kit/listing.ts';
 import type { Served } from '../../kit/passed.ts';
-import type { Connections, HostTool } from '../connections.ts';
+import type { Connections, HostTool } from '../mcp/connections.ts';
 
 /** A tool as the gateway offers it; `own` is the server of ours that answers it, where no connection does. */
 export interface Offered {

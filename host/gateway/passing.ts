@@ -1,6 +1,6 @@
 import type { PassedOn } from '../../kit/passed.ts';
 import { matchTemplate } from '../../kit/template.ts';
-import type { Connections, HostPrompt, HostResource } from '../connections.ts';
+import type { Connections, HostPrompt, HostResource } from '../mcp/connections.ts';
 
 /** Resources and prompts of all servers; a URI belongs to the first that has it, a prompt's name too. */
 export function passing(connections: Connections): PassedOn {

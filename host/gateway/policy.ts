@@ -1,6 +1,6 @@
-import { policyFor, type Policy } from '../approval.ts';
-import { Approvals } from '../approvals.ts';
-import type { HostTool } from '../connections.ts';
+import { policyFor, type Policy } from '../approvals/approval.ts';
+import { Approvals } from '../approvals/approvals.ts';
+import type { HostTool } from '../mcp/connections.ts';
 import type { ApproveRule } from '../settings.ts';
 import type { JsonObject } from '../../kit/tool.ts';
 

@@ -3,9 +3,9 @@ import { listing, type Listing } from '../../kit/listing.ts';
 import { noJournal } from '../../kit/journal.ts';
 import type { Outcome } from '../../kit/mount.ts';
 import { toolFor, ToolError, type JsonObject } from '../../kit/tool.ts';
-import { fitArguments } from '../arguments.ts';
+import { fitArguments } from '../turn/arguments.ts';
 import { ToolIndex } from '../retrieval/index.ts';
-import { nearest } from '../text.ts';
+import { nearest } from '../terminal/text.ts';
 import type { Offered, Offers } from './offered.ts';
 
 interface Scope {

@@ -7,7 +7,7 @@ import { ConfigError } from '../../kit/config.ts';
 import { internalError } from '../../kit/log.ts';
 import { codeOf, withLock } from '../../kit/secret-lock.ts';
 import { replaceFile } from '../../kit/secret-write.ts';
-import { matches } from '../pattern.ts';
+import { matches } from '../approvals/pattern.ts';
 
 const entry = z.object({
   /** SHA-256 in hex. Tokens are 256 random bits, which no slow hash makes harder to guess. */

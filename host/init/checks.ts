@@ -4,9 +4,9 @@ import { noJournal } from '../../kit/journal.ts';
 import { ollamaModel } from '../../kit/ollama.ts';
 import { resolveSecret, SecretError } from '../../kit/secrets.ts';
 import type { Runtime } from '../../kit/tool.ts';
-import { connect } from '../connections.ts';
-import { doors } from '../doors.ts';
-import { described, pickModel } from '../models.ts';
+import { connect } from '../mcp/connections.ts';
+import { doors } from '../mcp/doors.ts';
+import { described, pickModel } from '../models/models.ts';
 import { hostSettings } from '../settings.ts';
 import type { Choices } from './compose.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../kit/tool.ts';
-import type { HostTool } from '../link-types.ts';
+import type { HostTool } from '../mcp/link-types.ts';
 import { words } from './words.ts';
 
 /** What is indexed of a tool: its texts, from the one that tells most to the one that tells least. */

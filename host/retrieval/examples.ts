@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { jsonOrNothing } from '../../kit/json.ts';
 import { complete, type Model } from '../../kit/model.ts';
-import type { HostTool } from '../link-types.ts';
+import type { HostTool } from '../mcp/link-types.ts';
 import { sentences, visible } from './document.ts';
 import { roots } from './words.ts';
 

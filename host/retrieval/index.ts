@@ -1,4 +1,4 @@
-import type { HostTool } from '../link-types.ts';
+import type { HostTool } from '../mcp/link-types.ts';
 import { documentOf, keyOf, meanings } from './document.ts';
 import { fuse } from './fuse.ts';
 import { LexicalIndex } from './lexical.ts';

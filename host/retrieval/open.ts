@@ -1,6 +1,6 @@
 import type { Model } from '../../kit/model.ts';
-import type { HostTool } from '../link-types.ts';
-import { pickRole, survey } from '../roles.ts';
+import type { HostTool } from '../mcp/link-types.ts';
+import { pickRole, survey } from '../models/roles.ts';
 import type { HostSettings } from '../settings.ts';
 import { knownExamples } from './examples.ts';
 import { ToolIndex } from './index.ts';

@@ -1,5 +1,5 @@
-import { flatten } from '../flatten.ts';
-import type { HostTool } from '../link-types.ts';
+import { flatten } from '../turn/flatten.ts';
+import type { HostTool } from '../mcp/link-types.ts';
 import type { Ranked } from './index.ts';
 import { shorter } from './shorter.ts';
 

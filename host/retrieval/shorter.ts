@@ -1,7 +1,7 @@
 import { isObject } from '../../kit/json.ts';
 import type { JsonObject } from '../../kit/tool.ts';
-import { flatten } from '../flatten.ts';
-import type { HostTool } from '../link-types.ts';
+import { flatten } from '../turn/flatten.ts';
+import type { HostTool } from '../mcp/link-types.ts';
 import { sentences } from './document.ts';
 
 /** How much of a tool's text is kept. */

@@ -1,4 +1,4 @@
-import { Window } from '../../host/window.ts';
+import { Window } from '../../host/turn/window.ts';
 import { complete, type ChatMessage, type Model, type OfferedTool } from '../../kit/model.ts';
 import { ollamaModel } from '../../kit/ollama.ts';
 import { startOllama } from '../real-ollama.ts';

@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { HostTool, Toolbox } from '../../host/connections.ts';
-import { turn } from '../../host/loop.ts';
-import { Outside } from '../../host/outside.ts';
+import type { HostTool, Toolbox } from '../../host/mcp/connections.ts';
+import { turn } from '../../host/turn/loop.ts';
+import { Outside } from '../../host/turn/outside.ts';
 import { ToolIndex } from '../../host/retrieval/index.ts';
-import { Window } from '../../host/window.ts';
+import { Window } from '../../host/turn/window.ts';
 import type { ChatEvent, ChatMessage, Model, ModelInfo } from '../../kit/model.ts';
 import { measure } from '../../kit/model.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';

@@ -6,7 +6,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import type { HostTool } from '../../host/link-types.ts';
+import type { HostTool } from '../../host/mcp/link-types.ts';
 import { cache as kept } from './recall-embedders.ts';
 
 const run = promisify(execFile);

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import type { JsonObject } from '../../kit/tool.ts';
+import type { Answer, HostTool } from '../mcp/connections.ts';
+import { matches } from './pattern.ts';
+import type { ApproveRule } from '../settings.ts';
+
+/** What a person decides on: a call, or the question that a server asks in the middle of one. */
+export interface Approval {
+  tool: string;
+  arguments: JsonObject;
+  question?: string;
+  /** Arguments whose text came from outside: someone else may have wanted this call. */
+  copied?: string[];
+}
+
+export type Approve = (approval: Approval) => Promise<Answer>;
+
+export type Policy = ApproveRule['policy'];
+
+/**
+ * Writes that need no question here: most make drafts only, approve asks a person on its own, and execute_task publishes
+ * what it forged only where the sandbox's policy (SANDBOX_ASK) wants no person for it.
+ */
+const UNASKED = [
+  'sandbox_save_tool',
+  'sandbox_test_tool',
+  'sandbox_approve_tool',
+  'sandbox_forge_tool',
+  'sandbox_improve_tool',
+  'sandbox_execute_task',
+];
+
+/** What a person allowed before: for this session, by `--allow`, or for good. */
+export interface Remembered {
+  /** Names or patterns, for this session. */
+  session: readonly string[];
+  /** By name, the digest that the tool had when it was allowed for good. */
+  kept: ReadonlyMap<string, string>;
+}
+
+/**
+ * Whether a call may be made. The configuration's first fitting rule decides; without one reads and drafts are allowed, writes
+ * ask, and destroys ask every time (ours by their server, in words that say what would be lost). What a person allowed
+ * before counts for writes, but not for arguments that were copied from text of others.
+ */
+export function policyFor(
+  tool: HostTool,
+  rules: readonly ApproveRule[],
+  remembered: Remembered,
+  copied: boolean,
+): Policy {
+  const rule = rules.find(
+    (one) => matches([one.tool], tool.name) && (one.effect === undefined || one.effect === tool.effect),
+  );
+  if (rule && (rule.policy !== 'allow' || tool.effect !== 'destroy')) return rule.policy;
+  if (tool.effect === 'read' || (!tool.foreign && UNASKED.includes(tool.name))) return 'allow';
+  if (tool.effect === 'destroy') return tool.foreign ? 'ask' : 'allow';
+  if (copied) return 'ask';
+  const allowed =
+    matches(remembered.session, tool.name) || remembered.kept.get(tool.name) === toolDigest(tool);
+  return allowed ? 'allow' : 'ask';
+}
+
+/** What an approval for good is bound to: with another description or schema it is another tool. */
+export function toolDigest({ server, name, description, inputSchema, effect }: HostTool): string {
+  const text = JSON.stringify([server, name, description, inputSchema, effect]);
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
+}
+
+/** A call as a person would make it at the command line. */
+export function asCommand(tool: string, args: JsonObject): string {
+  return `kuznia call ${tool} '${JSON.stringify(args).replaceAll("'", String.raw`'\''`)}'`;
+}

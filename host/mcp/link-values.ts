@@ -1,0 +1,93 @@
+import type { CallToolResult, Client } from '@modelcontextprotocol/client';
+import { z } from 'zod';
+import type { CallResult, HostTool } from './link-types.ts';
+import { matches } from '../approvals/pattern.ts';
+import { visible } from '../terminal/text.ts';
+
+/** Of one server; past this nobody finds anything. */
+const MOST_TOOLS = 2_000;
+/** A foreign description may be long; no model reads more. */
+const MOST_DESCRIPTION = 4_000;
+
+const hints = z
+  .object({ readOnlyHint: z.boolean(), destructiveHint: z.boolean(), openWorldHint: z.boolean() })
+  .partial();
+const fields = z.object({ properties: z.record(z.string(), z.unknown()) }).partial();
+const listed = z.object({
+  name: z.string().min(1).max(200),
+  title: z.string().optional().catch(undefined),
+  description: z.string().catch(''),
+  inputSchema: z.record(z.string(), z.unknown()).catch({ type: 'object' }),
+  annotations: hints.catch({}).optional(),
+});
+const page = z.object({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
+
+interface Wanted {
+  name: string;
+  foreign: boolean;
+  tools?: string[];
+}
+
+/**
+ * A server's tools. A tool that cannot be read is left out, and does not take the others with it; hidden characters in
+ * what a server says of itself are taken out, since a person would approve what only the model sees.
+ */
+export async function listTools(client: Client, server: Wanted, signal: AbortSignal): Promise<HostTool[]> {
+  const found: HostTool[] = [];
+  const seen = new Set<string>();
+  let cursor: string | undefined;
+  do {
+    const params = cursor === undefined ? {} : { cursor };
+    // Our own schema: the SDK's would refuse the whole list for one bad tool, and compile every output schema.
+    const answer = await client.request({ method: 'tools/list', params }, page, { signal });
+    for (const raw of answer.tools) {
+      const one = listed.safeParse(raw).data;
+      if (!one || seen.has(one.name)) continue;
+      if (server.tools && !matches(server.tools, one.name)) continue;
+      seen.add(one.name);
+      const { readOnlyHint, destructiveHint, openWorldHint } = one.annotations ?? {};
+      const { properties = {} } = fields.safeParse(one.inputSchema).data ?? {};
+      found.push({
+        name: one.name,
+        server: server.name,
+        title: visible(one.title ?? one.name),
+        description: visible(one.description).slice(0, MOST_DESCRIPTION),
+        inputSchema: one.inputSchema,
+        // What says nothing is taken for the worst, as the protocol does.
+        effect: readOnlyHint ? 'read' : destructiveHint === false ? 'write' : 'destroy',
+        long: !server.foreign && 'wait_s' in properties && 'job' in properties,
+        foreign: server.foreign,
+        openWorld: openWorldHint ?? true,
+      });
+    }
+    cursor = answer.nextCursor;
+  } while (cursor !== undefined && found.length < MOST_TOOLS);
+  return found;
+}
+
+const object = z.record(z.string(), z.unknown());
+
+/** A call's result as the host knows it: text, pictures apart, and whether others wrote in it. */
+export function asResult(result: CallToolResult, foreign: boolean): CallResult {
+  const images = result.content.flatMap((part) =>
+    part.type === 'image' ? [{ data: part.data, mimeType: part.mimeType }] : [],
+  );
+  let pictures = 0;
+  const text = result.content
+    .map((part) => {
+      if (part.type === 'text') return part.text;
+      if (part.type === 'image') return `[picture ${++pictures}: ${part.mimeType}]`;
+      if (part.type === 'resource' && 'text' in part.resource) return part.resource.text;
+      if (part.type === 'resource') return `[resource ${part.resource.uri}]`;
+      return part.type === 'resource_link' ? `[resource ${part.uri}: ${part.name}]` : `[${part.type}]`;
+    })
+    .join('\n');
+  const value = object.safeParse(result.structuredContent).data;
+  return {
+    ok: result.isError !== true,
+    text,
+    value,
+    ...(images.length > 0 && { images }),
+    ...((foreign || typeof value?.['untrusted'] === 'string') && { untrusted: true }),
+  };
+}

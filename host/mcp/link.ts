@@ -1,0 +1,254 @@
+import { Client } from '@modelcontextprotocol/client';
+import type { Transport } from '@modelcontextprotocol/client';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome } from '../../kit/journal.ts';
+import { redact } from '../../kit/secrets.ts';
+import type { JsonObject, Runtime } from '../../kit/tool.ts';
+import { version } from '../../kit/version.ts';
+import { answerForm } from './form.ts';
+import { asResult, listTools } from './link-values.ts';
+import { Offers } from './link-offers.ts';
+import type { CallOptions, CallResult, HostTool, ServerState } from './link-types.ts';
+import { clean } from '../terminal/text.ts';
+
+/** An open way to a server. */
+export interface OpenDoor {
+  transport: Transport;
+  close: () => Promise<void>;
+  /** Why it ended, as far as the server said: the last line of its standard error. */
+  lastWords?: () => string;
+}
+
+/** How a server is reached, each time it has to be. */
+export interface Door {
+  name: string;
+  /** Not one of ours: what it says is text from outside. */
+  foreign: boolean;
+  open: (runtime: Runtime) => Promise<OpenDoor>;
+  protocol?: 'auto' | '2025' | '2026';
+  /** A call is given up after so long without progress, in ms. */
+  callMs?: number;
+  /** Only these of its tools, by pattern. */
+  tools?: string[];
+}
+
+/** Longer than a tool's own deadline, so that this is what a person hears of. */
+const CALL_MS = 120_000;
+const JOB_WAIT_S = 50;
+/** `npx` may have to fetch the server first. */
+const START_MS = 60_000;
+const LIST_MS = 10_000;
+const RESTART_MS = { first: 1_000, most: 60_000 };
+
+/** One server, kept connected: started again, ever more slowly, when it fails or ends. */
+export class Link {
+  readonly name: string;
+  readonly #door: Door;
+  readonly #runtime: Runtime;
+  readonly #changed: () => void;
+  readonly #closing = new AbortController();
+  /** Whose question a server asks in the middle of a call: known by the context that the call began in. */
+  readonly #calls = new AsyncLocalStorage<CallOptions>();
+  readonly #running = new Set<CallOptions>();
+  #client: Client | undefined;
+  #open: OpenDoor | undefined;
+  #stale = true;
+  #listing: Promise<HostTool[]> | undefined;
+  #listed: HostTool[] = [];
+  #state: ServerState['state'] = 'starting';
+  #reason: string | undefined;
+  #failures = 0;
+  /** Settles with the first attempt to connect, however it went. */
+  readonly started: Promise<void>;
+
+  constructor(door: Door, runtime: Runtime, changed: () => void) {
+    this.name = door.name;
+    this.#door = door;
+    this.#runtime = runtime;
+    this.#changed = changed;
+    this.started = this.#connect();
+  }
+
+  state(): ServerState {
+    const { name } = this;
+    return { name, state: this.#state, reason: this.#reason, tools: this.#listed.length };
+  }
+
+  /** The tools of now; while the server is away, none. */
+  async tools(signal: AbortSignal): Promise<HostTool[]> {
+    const client = this.#client;
+    if (!client) return [];
+    if (!this.#stale) return this.#listed;
+    this.#listing ??= this.#list(client).finally(() => {
+      this.#listing = undefined;
+    });
+    return unlessAborted(this.#listing, signal);
+  }
+
+  async call(tool: HostTool, own: string, args: JsonObject, options: CallOptions): Promise<CallResult> {
+    let result = await this.#once(own, tool.long ? { ...args, wait_s: JOB_WAIT_S } : args, options);
+    while (tool.long && result.value?.['status'] === 'running' && typeof result.value['job'] === 'string') {
+      result = await this.#once(own, { job: result.value['job'], wait_s: JOB_WAIT_S }, options);
+    }
+    // What wrote may have published: the notification of it can still be on its way.
+    if (tool.effect !== 'read') this.#stale = true;
+    return result;
+  }
+
+  /** What it offers beside tools: resources and prompts. Throws while the server is away. */
+  offers(): Offers {
+    if (this.#client) return new Offers(this.name, this.#client);
+    throw new Error(
+      `The server ${this.name} is away${this.#reason ? `: ${this.#reason}` : ''}. Try again later.`,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#leave();
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const open = await this.#door.open(this.#runtime);
+      this.#open = open;
+      const mode = { auto: 'auto' as const, '2025': 'legacy' as const, '2026': { pin: '2026-07-28' } };
+      const client = new Client(
+        { name: 'kuznia', version },
+        {
+          capabilities: { elicitation: { form: {} } },
+          versionNegotiation: { mode: mode[this.#door.protocol ?? '2025'] },
+        },
+      );
+      client.setNotificationHandler('notifications/tools/list_changed', () => {
+        this.#stale = true;
+        this.#changed();
+      });
+      client.setRequestHandler('elicitation/create', async ({ params }) => {
+        // Without the context of a call (another process asked) it is clear only while one call runs.
+        const asking =
+          this.#calls.getStore() ?? (this.#running.size === 1 ? [...this.#running][0] : undefined);
+        return answerForm(params, asking);
+      });
+      await client.connect(open.transport, { timeout: START_MS, signal: this.#closing.signal });
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
+      client.onclose = () => this.#lost('it ended');
+      this.#client = client;
+      this.#stale = true;
+      await this.#list(client);
+      this.#failures = 0;
+      this.#told('ready');
+    } catch (error) {
+      this.#lost(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** The server failed or is gone: says why, and tries again later. */
+  #lost(why: string): void {
+    if (this.#closing.signal.aborted || this.#state === 'degraded') return;
+    const words = this.#open?.lastWords?.() ?? '';
+    void this.#leave();
+    this.#told('degraded', [why, words].filter(Boolean).join(': '));
+    const wait = Math.min(RESTART_MS.most, RESTART_MS.first * 2 ** this.#failures);
+    this.#failures += 1;
+    void this.#again(wait);
+  }
+
+  async #again(wait: number): Promise<void> {
+    try {
+      // Not referenced: a command that is done does not wait for a server that may come back.
+      await sleep(wait, undefined, { signal: this.#closing.signal, ref: false });
+    } catch {
+      return;
+    }
+    this.#state = 'starting';
+    await this.#connect();
+  }
+
+  #told(state: ServerState['state'], reason?: string): void {
+    this.#state = state;
+    this.#reason = reason && clean(redact(reason)).slice(0, 300);
+    this.#changed();
+  }
+
+  async #leave(): Promise<void> {
+    const [client, open] = [this.#client, this.#open];
+    this.#client = undefined;
+    this.#open = undefined;
+    this.#listed = [];
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
+    if (client) client.onclose = undefined;
+    await client?.close().catch(() => undefined);
+    await open?.close().catch(() => undefined);
+  }
+
+  async #list(client: Client): Promise<HostTool[]> {
+    this.#stale = false;
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LIST_MS)]);
+      this.#listed = await listTools(client, this.#door, signal);
+      return this.#listed;
+    } catch (error) {
+      this.#stale = true;
+      throw error;
+    }
+  }
+
+  async #once(name: string, args: JsonObject, options: CallOptions): Promise<CallResult> {
+    const { signal, onProgress } = options;
+    const client = this.#client;
+    if (!client) {
+      const why = this.#reason ? ` (${this.#reason})` : '';
+      return {
+        ok: false,
+        text: `The server ${this.name} is away${why}. Go on without it, or try again later.`,
+      };
+    }
+    this.#running.add(options);
+    const record = this.#recorder(name, options);
+    try {
+      const result = await this.#calls.run(options, () =>
+        client.callTool(
+          { name, arguments: args, ...(options.turn && { _meta: { 'kuznia/turn': options.turn } }) },
+          {
+            signal,
+            timeout: this.#door.callMs ?? CALL_MS,
+            resetTimeoutOnProgress: true,
+            onprogress: ({ progress, total, message }) =>
+              onProgress?.({ done: progress, total, note: message }),
+          },
+        ),
+      );
+      record(result.isError ? 'error' : 'ok');
+      return asResult(result, this.#door.foreign);
+    } catch (error) {
+      record(signal.aborted ? 'cancelled' : 'error');
+      signal.throwIfAborted();
+      return { ok: false, text: redact(error instanceof Error ? error.message : String(error)) };
+    } finally {
+      this.#running.delete(options);
+    }
+  }
+
+  /** Our servers write their calls down themselves; the others' are written here. */
+  #recorder(name: string, { turn }: CallOptions): (outcome: Outcome) => void {
+    const started = performance.now();
+    return (outcome) => {
+      if (!this.#door.foreign) return;
+      const ms = performance.now() - started;
+      const entry = { kind: 'tool' as const, name, server: this.name, client: 'kuznia', turn };
+      this.#runtime.journal.record({ ...entry, outcome, ms });
+    };
+  }
+}
+
+/** The list goes on for whoever asks next. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -1,0 +1,170 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { ChatMessage, ChatRequest, OfferedTool } from '../../kit/model.ts';
+
+type Prompt = Pick<ChatRequest, 'messages' | 'tools'>;
+
+/** What a picture costs is the model's secret; these are the tokens of a common size. */
+const PICTURE_TOKENS = 800;
+/** What a chat template puts around a message. */
+const MESSAGE_TOKENS = 4;
+/** Answers that a correction is learned from, weighed towards the newer ones. */
+const NEWEST = 0.4;
+const factors = z.record(z.string(), z.number().min(0.3).max(4));
+
+interface Known {
+  /** Every message of the prompt, and how many tokens the model counted for all of it. */
+  parts: Part[];
+  tools: number;
+  counted: number;
+}
+
+/** A message, with what it counts roughly. */
+interface Part {
+  content: string;
+  calls: ChatMessage['tool_calls'];
+  tokens: number;
+}
+
+/**
+ * Tokens of a prompt before it is sent: a rough count of words, corrected by what the model counted in its earlier
+ * prompts. What was sent before and is sent again costs what it cost then. Corrections are kept per model.
+ */
+export class Gauge {
+  readonly #file: string | undefined;
+  readonly #factors: Map<string, number>;
+  readonly #last = new Map<string, Known>();
+  /** Tokens that a rough one of what is added counts: without the template's own words, which come once. */
+  readonly #slopes = new Map<string, number>();
+
+  /** Without a home nothing is kept. */
+  constructor(home?: string) {
+    this.#file = home && join(home, 'cache', 'tokens.json');
+    this.#factors = new Map(Object.entries(this.#file ? readFactors(this.#file) : {}));
+  }
+
+  /** True once the model counted a prompt of ours: before that an estimate may be off by a third. */
+  knows(model: string): boolean {
+    return this.#factors.has(model);
+  }
+
+  /** Tokens that the model will count, about. */
+  estimate(model: string, prompt: Prompt): number {
+    const factor = this.#factors.get(model) ?? 1;
+    const parts = partsOf(prompt);
+    const last = this.#last.get(model);
+    const tools = toolTokens(prompt);
+    const shared = last && last.tools === tools ? common(last.parts, parts) : 0;
+    const pictures = picturesOf(prompt) * PICTURE_TOKENS;
+    if (!last || shared === 0) return Math.ceil((sum(parts) + tools) * factor) + pictures;
+    const slope = this.#slopes.get(model) ?? factor;
+    const more = sum(parts.slice(shared)) - sum(last.parts.slice(shared));
+    return Math.max(1, Math.ceil(last.counted + more * slope + pictures));
+  }
+
+  /** Learns from what the model counted for a prompt. */
+  learn(model: string, prompt: Prompt, counted: number): void {
+    const parts = partsOf(prompt);
+    const tools = toolTokens(prompt);
+    const guess = sum(parts) + tools;
+    if (guess < 20 || counted < 20 || picturesOf(prompt) > 0) return;
+    const before = this.#factors.get(model);
+    const now = weighed(before, counted / guess);
+    const last = this.#last.get(model);
+    if (last && last.tools === tools) {
+      const shared = common(last.parts, parts);
+      const more = sum(parts.slice(shared)) - sum(last.parts.slice(shared));
+      if (shared > 0 && Math.abs(more) >= 30) {
+        this.#slopes.set(model, weighed(this.#slopes.get(model), (counted - last.counted) / more));
+      }
+    }
+    this.#last.set(model, { parts, tools, counted });
+    this.#factors.set(model, now);
+    if (before === undefined || Math.abs(now - before) > 0.02) this.#keep();
+  }
+
+  /** A lost correction is learned again: no write is worth an error. */
+  #keep(): void {
+    if (!this.#file) return;
+    try {
+      mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+      const draft = `${this.#file}.${process.pid}`;
+      writeFileSync(draft, JSON.stringify(Object.fromEntries(this.#factors)), { mode: 0o600 });
+      renameSync(draft, this.#file);
+    } catch {
+      // Told by `doctor`, not here.
+    }
+  }
+}
+
+function readFactors(file: string): Record<string, number> {
+  try {
+    return factors.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return {};
+  }
+}
+
+const picturesOf = ({ messages }: Prompt) =>
+  messages.reduce((sum, { images }) => sum + (images?.length ?? 0), 0);
+
+const parts = new WeakMap<ChatMessage, Part>();
+
+/** A conversation is measured several times a round: each message is counted once, until it is changed. */
+function partsOf({ messages }: Prompt): Part[] {
+  return messages.map((message) => {
+    const { content, tool_calls: calls } = message;
+    const before = parts.get(message);
+    if (before && before.content === content && before.calls === calls) return before;
+    const text = calls ? `${content} ${JSON.stringify(calls)}` : content;
+    const part = { content, calls, tokens: roughText(text) + MESSAGE_TOKENS };
+    parts.set(message, part);
+    return part;
+  });
+}
+
+const counts = new WeakMap<OfferedTool, number>();
+
+/** What the tools count. A format counts nothing: it becomes a grammar, which the model does not read. */
+function toolTokens({ tools = [] }: Prompt): number {
+  if (tools.length === 0) return 0;
+  return tools.reduce((sum, tool) => {
+    const count = counts.get(tool) ?? roughText(JSON.stringify(tool));
+    counts.set(tool, count);
+    return sum + count;
+  }, 60);
+}
+
+function weighed(before: number | undefined, seen: number): number {
+  const bounded = Math.min(4, Math.max(0.3, seen));
+  return before === undefined ? bounded : before + (bounded - before) * NEWEST;
+}
+
+const sum = (parts: Part[]) => parts.reduce((tokens, part) => tokens + part.tokens, 0);
+
+function common(a: Part[], b: Part[]): number {
+  let at = 0;
+  while (at < a.length && at < b.length && same(a[at], b[at])) at++;
+  return at;
+}
+
+const same = (a: Part | undefined, b: Part | undefined) =>
+  a === b || (a?.content === b?.content && JSON.stringify(a?.calls) === JSON.stringify(b?.calls));
+
+/**
+ * Words as byte pair encoders cut them: a short English word is one token, longer and accented ones more; digits go
+ * one to three; each mark is one; a Chinese or Japanese character about one.
+ */
+function roughText(text: string): number {
+  let tokens = 0;
+  for (const [word] of text.matchAll(/\p{L}+|\p{N}{1,3}|[^\s\p{L}\p{N}]+|\n+/gu)) {
+    const bytes = Buffer.byteLength(word);
+    if (bytes > word.length * 2) tokens += word.length;
+    else if (/^\p{L}/u.test(word))
+      tokens += bytes > word.length ? Math.ceil(bytes / 3) : Math.ceil(bytes / 7);
+    else if (/^[\p{N}\n]/u.test(word)) tokens += 1;
+    else tokens += Math.ceil(bytes / 2);
+  }
+  return tokens;
+}
