@@ -21,7 +21,7 @@ Usage: kuznia run "TASK" [--model NAME] [--image FILE]... [--allow TOOL]... [--j
 
   --model NAME  the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
   --image FILE  an image (PNG, JPEG, WebP, GIF) that the task is about; repeatable
-  --allow TOOL  allow a call that would have to be asked about; repeatable
+  --allow TOOL  allow calls that would have to be asked about, by name or pattern ("gitlab_*"); repeatable
   --json        one JSON object: answer, reason, calls, model, rounds, ms
 A task of "-" is read from standard input. The answer goes to standard output, the calls to standard error.
 
@@ -47,7 +47,7 @@ export const command: Command = {
     process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
     const session = await openSession({ model: values.model, signal: stop.signal });
     try {
-      return await one(task, { images, session, io, stop, allowed: values.allow, json: values.json });
+      return await one(task, { images, session, io, stop, given: values.allow, json: values.json });
     } finally {
       await session.close();
     }
@@ -59,11 +59,13 @@ interface Task {
   session: Session;
   io: Io;
   stop: AbortController;
-  allowed: string[];
+  /** Tools, or patterns of them, that the command line allows. */
+  given: string[];
   json: boolean;
 }
 
-async function one(task: string, { images, session, io, stop, allowed, json }: Task): Promise<number> {
+async function one(task: string, { images, session, io, stop, given, json }: Task): Promise<number> {
+  const allowed: string[] = [];
   const { signal } = stop;
   const started = performance.now();
   const talks = io.interactive && !json;
@@ -100,7 +102,12 @@ async function one(task: string, { images, session, io, stop, allowed, json }: T
     const content = [task, seen.text].filter(Boolean).join('\n\n');
     talk.heard(content);
     const question = { role: 'user' as const, content, ...(seen.images && { images: seen.images }) };
-    const options = { ...scope, model, info, connections, messages: [question], allowed, approve, signal };
+    // What the person allows for this task stands before the configuration, but for what that denies.
+    const denied = scope.rules.filter(({ policy }) => policy === 'deny');
+    const flags = given.map((tool) => ({ tool, policy: 'allow' as const }));
+    const rules = [...denied, ...flags, ...scope.rules];
+    const base = { ...scope, model, info, connections, messages: [question], rules, allowed };
+    const options = { ...base, approve, signal };
     const fill = prompt && asked({ io, prompt, display, signal });
     for await (const event of turn({ ...options, fill, turn: newTurn(info.name).id })) {
       display.show(event);
