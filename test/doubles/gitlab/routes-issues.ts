@@ -114,22 +114,27 @@ export function talkRoutes(section: string, of: (asked: Asked) => Issue | MergeR
 function filtered(asked: Asked, issues: Issue[]): Issue[] {
   const { query } = asked;
   const labels = query.get('labels')?.split(',') ?? [];
-  const by = (name: string, fits: (value: string) => (one: Issue) => boolean) => {
+  const tests = Object.entries(TESTS).flatMap(([name, fits]) => {
     const value = query.get(name);
-    return value === null ? () => true : fits(value);
-  };
-  return issues
-    .filter(by('state', (value) => (one) => one.state === value))
-    .filter(by('search', (value) => (one) => one.title.includes(value)))
-    .filter(
-      by('assignee_username', (value) => (one) => one.assignees.some((user) => user.username === value)),
-    )
-    .filter(by('author_username', (value) => (one) => one.author.username === value))
-    .filter(by('milestone', (value) => (one) => one.milestone?.title === value))
-    .filter(by('scope', (value) => (one) => value !== 'assigned_to_me' || one.assignees.includes(asked.user)))
-    .filter((one) => labels.every((label) => one.labels.includes(label)))
-    .toReversed();
+    return value === null ? [] : [fits(value, asked)];
+  });
+  if (labels.length > 0) tests.push((one) => labels.every((label) => one.labels.includes(label)));
+  const fitting = tests.length === 0 ? issues : issues.filter((one) => tests.every((fits) => fits(one)));
+  return fitting.toReversed();
 }
+
+/** What a list can be narrowed by. */
+const TESTS: Record<string, (value: string, asked: Asked) => (one: Issue) => boolean> = {
+  state: (value) => (one) => one.state === value,
+  search: (value) => (one) => one.title.includes(value),
+  assignee_username: (value) => (one) => one.assignees.some((user) => user.username === value),
+  author_username: (value) => (one) => one.author.username === value,
+  milestone: (value) => (one) => one.milestone?.title === value,
+  scope:
+    (value, { user }) =>
+    (one) =>
+      value !== 'assigned_to_me' || one.assignees.includes(user),
+};
 
 export const issueRoutes: Route[] = [
   [
@@ -151,9 +156,9 @@ export const issueRoutes: Route[] = [
       const size = Number(query.get('per_page') ?? 20);
       const from = (Number(query.get('page') ?? 1) - 1) * size;
       // Only what is on the page is made, so that 50,000 issues cost the double nothing.
-      const sparse = Array.from({ length: rows.length }, (_, at) => {
-        const one = rows[at];
-        return one && at >= from && at < from + size ? json.issue(world, project, one) : null;
+      const sparse: unknown[] = new Array(rows.length);
+      rows.slice(from, from + size).forEach((one, at) => {
+        sparse[from + at] = json.issue(world, project, one);
       });
       return paged(asked, sparse, `/projects/${project.id}/issues`);
     },
