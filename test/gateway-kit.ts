@@ -1,5 +1,8 @@
 import { InMemoryTransport } from '@modelcontextprotocol/client';
 import { McpServer } from '@modelcontextprotocol/server';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect } from '../host/mcp/connections.ts';
 import { doors, inProcess } from '../host/mcp/doors.ts';
@@ -16,7 +19,7 @@ import { scriptedModel } from '../kit/scripted.ts';
 import { mountable, open } from '../kit/serve.ts';
 import { serverFactory } from '../kit/server.ts';
 import { every } from './fixtures/every.ts';
-import { command, tempHome } from './support.ts';
+import { command } from './support.ts';
 
 /** The fixture with one of everything, inside this process, as a server of ours. */
 export const near = (): Door => inProcess('near', async () => mountable(every));
@@ -74,7 +77,7 @@ export interface GatewayHere extends Partial<Pick<GatewayOptions, 'bounds' | 'se
 /** A gateway over HTTP inside the test's process, until the test ends. */
 export async function serveGateway(t: TestContext, given: GatewayHere) {
   const { bounds, search, approve = [], http, model = scriptedModel({ answers: [] }) } = given;
-  const home = given.home ?? tempHome(t);
+  const home = given.home ?? mkdtempSync(join(tmpdir(), 'kuznia-gateway-'));
   const journal = openJournal(home);
   const runtime = { home, journal, env: {}, model };
   const tokens = new Tokens(home);
@@ -98,6 +101,8 @@ export async function serveGateway(t: TestContext, given: GatewayHere) {
   t.after(async () => {
     await server.close(opened.finish(0));
     await opened.close();
+    // Hooks run in the order that they were given in: what writes there must have ended before.
+    if (given.home === undefined) rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   });
   return { url: server.url, home, journal, tokens, connections };
 }
