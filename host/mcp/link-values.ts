@@ -1,6 +1,8 @@
 import type { CallToolResult, Client } from '@modelcontextprotocol/client';
 import { z } from 'zod';
 import type { CallResult, HostTool } from './link-types.ts';
+import { redactKnown } from '../../kit/secrets.ts';
+import type { JsonObject } from '../../kit/tool.ts';
 import { matches } from '../approvals/pattern.ts';
 import { visible } from '../terminal/text.ts';
 
@@ -82,12 +84,23 @@ export function asResult(result: CallToolResult, foreign: boolean): CallResult {
       return part.type === 'resource_link' ? `[resource ${part.uri}: ${part.name}]` : `[${part.type}]`;
     })
     .join('\n');
-  const value = object.safeParse(result.structuredContent).data;
+  const given = object.safeParse(result.structuredContent).data;
+  // A foreign server may repeat what it was started with; ours leave secrets out themselves.
+  const value = given && foreign ? withoutSecrets(given) : given;
   return {
     ok: result.isError !== true,
-    text,
+    text: foreign ? redactKnown(text) : text,
     value,
     ...(images.length > 0 && { images }),
     ...((foreign || typeof value?.['untrusted'] === 'string') && { untrusted: true }),
   };
+}
+
+function withoutSecrets(value: JsonObject): JsonObject {
+  const whole = JSON.stringify(value);
+  if (redactKnown(whole) === whole) return value;
+  const text = JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'string' ? redactKnown(part) : part,
+  );
+  return object.parse(JSON.parse(text));
 }

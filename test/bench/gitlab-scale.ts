@@ -61,7 +61,7 @@ export async function gitlabScale(scope: Scope): Promise<Figure[]> {
           const again = performance.now();
           for (const { path: at, query } of double.sent.slice(first)) {
             const headers = { 'private-token': TOKEN, ...(name === 'log' && { range: 'bytes=-262144' }) };
-            await (await fetch(`${double.url}${at}?${query}`, { headers })).arrayBuffer();
+            await (await fetch(`${double.url}${at}?${query.toString()}`, { headers })).arrayBuffer();
           }
           taken[project]?.push(whole);
           upstream[project]?.push(performance.now() - again);

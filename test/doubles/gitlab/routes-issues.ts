@@ -156,7 +156,8 @@ export const issueRoutes: Route[] = [
       const size = Number(query.get('per_page') ?? 20);
       const from = (Number(query.get('page') ?? 1) - 1) * size;
       // Only what is on the page is made, so that 50,000 issues cost the double nothing.
-      const sparse: unknown[] = new Array(rows.length);
+      const sparse: unknown[] = [];
+      sparse.length = rows.length;
       rows.slice(from, from + size).forEach((one, at) => {
         sparse[from + at] = json.issue(world, project, one);
       });
