@@ -1,4 +1,9 @@
-import { hostHeaderValidation, originValidation, toNodeHandler } from '@modelcontextprotocol/node';
+import {
+  NodeStreamableHTTPServerTransport,
+  hostHeaderValidation,
+  originValidation,
+  toNodeHandler,
+} from '@modelcontextprotocol/node';
 import {
   classifyInboundRequest,
   createMcpHandler,
@@ -11,7 +16,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { readJson, refuse } from './body.ts';
 import { Gate, type GateOptions } from './clients.ts';
 import { internalError } from './log.ts';
-import { SessionTransport } from './session-transport.ts';
 import { Sessions } from './sessions.ts';
 
 /** How HTTP is served. Times in ms, sizes in bytes. */
@@ -141,7 +145,7 @@ function mcpRoute(
       );
     }
     const id = randomUUID();
-    const transport = new SessionTransport({
+    const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => sessions.end(id),
     });
