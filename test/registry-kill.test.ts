@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { openRegistry } from '../servers/sandbox/registry/registry.ts';
 import { answering, bundledWorker, git, startWorker, tempHome } from './registry-kit.ts';
 
-const rounds = Number(process.env['KUZNIA_KILLS'] ?? 15);
+const rounds = Number(process.env['KUZNIA_KILLS'] ?? 5);
 const real = process.env['REQUIRE_REAL'] === '1' || process.env['KUZNIA_REAL'] !== undefined;
 
 /** The processes that `pid` started, and theirs. */
