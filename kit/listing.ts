@@ -11,9 +11,13 @@ export interface Listing {
   annotations: JsonObject;
 }
 
-/** Calls that change what others see can be tried first: the kit gives them `dry_run`. */
-export const hasDryRun = (tool: Pick<Tool<unknown>, 'effect' | 'openWorld'>) =>
-  tool.openWorld && tool.effect !== 'read';
+/** Calls that change what others see, or say what they would do, can be tried first: the kit gives them `dry_run`. */
+export const hasDryRun = <Deps>({
+  effect,
+  openWorld,
+  preview,
+}: Pick<Tool<Deps>, 'effect' | 'openWorld' | 'preview'>) =>
+  effect !== 'read' && (openWorld || preview !== undefined);
 
 /** What `tools/list` says of a tool, with the arguments that the kit itself answers to. */
 export function listing<Deps>(tool: Tool<Deps>): Listing {

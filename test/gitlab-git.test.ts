@@ -124,6 +124,51 @@ test('a hostile repository starts nothing and sends nothing', async (t) => {
   assert.equal(existsSync(mark), false);
 });
 
+test('a remote that is named like the address, push options and other ways out of .git/config', async (t) => {
+  const root = tempHome(t);
+  const { value, fault, project, double } = await bench(t, { GITLAB_ROOTS: root });
+  await value('git_clone', { project: P });
+  const folder = join(root, 'forge');
+  const mark = join(root, 'ran');
+  const address = git(folder, 'config', 'remote.origin.url').trim();
+  // git takes an address on its command line for the name of a remote first (git-fetch(1), "named remote").
+  git(folder, 'config', `remote.${address}.url`, `ext::sh -c touch% ${mark}`);
+  git(folder, 'config', 'protocol.ext.allow', 'always');
+  git(folder, 'config', 'push.pushOption', 'ci.skip');
+  git(folder, 'config', 'push.gpgSign', 'true');
+  git(folder, 'config', 'push.followTags', 'true');
+  await value('git_branch', { folder, branch: 'work', from: 'HEAD' });
+  git(folder, '-c', 'user.name=x', '-c', 'user.email=x@x', 'tag', '-a', '-m', 'x', 'unasked');
+  writeFileSync(join(folder, 'x'), 'x');
+  const { sha } = await value('git_commit', { folder, message: 'x' });
+  await value('git_push', { folder });
+  await value('git_pull', { folder });
+  assert.equal(existsSync(mark), false, 'a remote of .git/config was spoken to');
+  assert.equal(await project.repo.resolve('work'), sha);
+  assert.equal(await project.repo.resolve('refs/tags/unasked'), undefined, 'a tag was pushed unasked');
+  for (const key of ['fetch.bundleURI', 'http.followRedirects', `http.${double.url}/.proxy`]) {
+    git(folder, 'config', key, `${double.url}/bundle`);
+    assert.match(await fault('git_pull', { folder }), /\.git\/config .*(fetch\.bundleuri|http\.)/i, key);
+    git(folder, 'config', '--unset', key);
+  }
+  // A folder that is no repository of its own, but lends its configuration.
+  writeFileSync(join(folder, '.git', 'commondir'), `${folder}/.git\n`);
+  assert.match(await fault('git_status', { folder }), /commondir/);
+});
+
+test('a root that is a checkout itself: a clone goes where it was asked to', async (t) => {
+  const root = tempHome(t);
+  const { value, serve } = await bench(t, { GITLAB_ROOTS: root });
+  await value('git_clone', { project: P });
+  const inner = join(root, 'forge');
+  const other = await serve({ GITLAB_ROOTS: inner });
+  await other.value('git_branch', { folder: '.', branch: 'work', from: 'HEAD' });
+  await other.value('git_clone', { project: P, folder: 'second' });
+  assert.deepEqual((await other.value('git_status', { folder: '.' }))['branch'], 'work');
+  const second = await other.value('git_status', { folder: 'second' });
+  assert.deepEqual([second['branch'], second['changed']], ['main', []]);
+});
+
 test('folders outside the roots, links out of them, and refs that are options are refused', async (t) => {
   const root = tempHome(t);
   const outside = tempHome(t);

@@ -21,7 +21,11 @@ export interface Bench {
   /** Calls a tool and expects an error. */
   fault: (tool: string, input?: Record<string, unknown>) => Promise<string>;
   /** Another server on the same GitLab. */
-  serve: (env?: Record<string, string>, options?: DriverOptions) => Promise<Omit<Bench, 'serve'>>;
+  serve: (
+    env?: Record<string, string>,
+    options?: DriverOptions,
+    home?: string,
+  ) => Promise<Omit<Bench, 'serve'>>;
   /** Requests that write, so far. */
   writes: () => string[];
 }
@@ -53,9 +57,10 @@ export async function bench(
   world.token(TOKEN, root);
   const project = await world.project('group/forge', root, FILES);
   project.members.set(anna.id, 30);
-  const serve: Bench['serve'] = async (more = {}, options = { person: approves }) => {
+  const serve: Bench['serve'] = async (more = {}, options = { person: approves }, home) => {
     const { url } = await serveHere(t, gitlab, {
       env: { GITLAB_URL: double.url, GITLAB_TOKEN: TOKEN, ...more },
+      home,
     });
     const client = await connect(t, 'v1', { http: url }, options);
     return {

@@ -219,10 +219,11 @@ export async function serveHere<Config, Deps>(
   {
     extend,
     env = {},
+    home = tempHome(t),
     ...options
-  }: Partial<HttpOptions> & Pick<Serving, 'extend'> & { env?: Record<string, string> } = {},
+  }: Partial<HttpOptions> & Pick<Serving, 'extend'> & { env?: Record<string, string>; home?: string } = {},
 ): Promise<{ url: string; sessions: () => number; opened: Opened; close: () => Promise<void> }> {
-  const runtime = { home: tempHome(t), journal: noJournal, env };
+  const runtime = { home, journal: noJournal, env };
   const opened = await open([mountable(definition)], runtime);
   const changes = (listener: () => void) => {
     const stops = opened.mounted.map((one) => one.onChange(listener));

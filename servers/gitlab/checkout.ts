@@ -1,9 +1,10 @@
-import { chmod, lstat, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { command } from '../../kit/command.ts';
 import { ToolError, type ToolContext } from '../../kit/tool.ts';
 import type { Instance } from './client.ts';
 import type { GitLab } from './gitlab.ts';
+import { runFolder } from './run-folder.ts';
 import { shown } from './targets.ts';
 
 type Env = Record<string, string>;
@@ -27,6 +28,10 @@ const settings: Env = {
   'diff.ignoreSubmodules': 'all',
   'fetch.recurseSubmodules': 'false',
   'push.recurseSubmodules': 'no',
+  'push.followTags': 'false',
+  'push.gpgSign': 'false',
+  // An empty value empties the list (git-config(1)).
+  'push.pushOption': '',
   'submodule.recurse': 'false',
   'gc.auto': '0',
   'maintenance.auto': 'false',
@@ -90,6 +95,8 @@ function gitEnv(folder: string | undefined, extra: Env): Env {
     GIT_TERMINAL_PROMPT: '0',
     GIT_LITERAL_PATHSPECS: '1',
     GIT_NO_LAZY_FETCH: '1',
+    // Stronger than every protocol.*.allow (git(1)).
+    GIT_ALLOW_PROTOCOL: 'http:https',
     GIT_EDITOR: 'false',
     GIT_PAGER: 'cat',
     LC_ALL: 'C',
@@ -105,7 +112,7 @@ function gitEnv(folder: string | undefined, extra: Env): Env {
 
 /** Keys that send git elsewhere or let others decide what runs; they cannot be overruled one by one. */
 const foreign =
-  /^(url\..*\.(insteadof|pushinsteadof)|include\.path|includeif\..*|remote\..*\.(vcs|uploadpack|receivepack|proxy|promisor|partialclonefilter)|http\..*(proxy|sslverify|sslcainfo|sslcert|sslkey|extraheader|cookiefile|savecookies|curloptresolve)|core\.(worktree|gitproxy|alternaterefscommand)|uploadpack\.packobjectshook|extensions\.(worktreeconfig|partialclone|refstorage))$/;
+  /^(url\..*\.(insteadof|pushinsteadof)|include\.path|includeif\..*|remote\..*\.(vcs|uploadpack|receivepack|proxy|promisor|partialclonefilter)|http\.(?!(postbuffer|lowspeedlimit|lowspeedtime|version|maxrequests)$).*|fetch\.bundleuri|core\.(worktree|gitproxy|alternaterefscommand)|uploadpack\.packobjectshook|extensions\.(worktreeconfig|partialclone|refstorage))$/;
 
 /** Keys that name a program: each is overruled by nothing. */
 const programs =
@@ -122,6 +129,11 @@ export async function repositoryIn(
   if (!own?.isDirectory()) {
     throw new ToolError(
       `${shown(folder)} is no git repository of its own (no folder .git). Give the folder that git_clone made.`,
+    );
+  }
+  if (await lstat(join(path, '.git', 'commondir')).catch(() => undefined)) {
+    throw new ToolError(
+      `${shown(folder)} takes its configuration from elsewhere (.git/commondir): it is not touched. Use the main checkout, or clone anew.`,
     );
   }
   const options = { cwd: path, env: gitEnv(path, {}), deadlineMs: 10_000, ...ctx };
@@ -147,6 +159,8 @@ export async function repositoryIn(
 
 interface Opened {
   path: string;
+  /** Runs outside any repository: what lies at `path` is not looked at. */
+  alone?: boolean;
   extra?: Env;
   /** Whose token git may have: only for addresses on that GitLab. */
   login?: Instance;
@@ -163,7 +177,7 @@ export async function withGit<T>(
 ): Promise<T> {
   const { path, extra = {}, login } = opened;
   const asking = login && (await askpass(opened.home, login));
-  const repository = await lstat(join(path, '.git')).catch(() => undefined);
+  const repository = opened.alone ? undefined : await lstat(join(path, '.git')).catch(() => undefined);
   const proxy = Object.fromEntries(
     ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'https_proxy', 'http_proxy', 'no_proxy'].flatMap((name) => {
       const value = process.env[name];
@@ -217,11 +231,8 @@ export async function withGit<T>(
  */
 async function askpass(home: string, { url, token }: Instance) {
   const { protocol, host } = new URL(url);
-  const run = join(home, 'run');
-  await mkdir(run, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(run, 'askpass-'));
+  const { folder, close } = await runFolder(home, 'askpass');
   const program = join(folder, 'askpass');
-  const close = () => rm(folder, { recursive: true, force: true });
   try {
     await writeFile(join(folder, 'token'), `${await token()}\n`, { mode: 0o600 });
     // host is a URL's: it holds no quote.

@@ -1,7 +1,7 @@
 import { CallError, callFor, type Caller, type CallRequest } from '../../kit/call.ts';
 import { isObject } from '../../kit/json.ts';
 import { ToolError, type ToolContext } from '../../kit/tool.ts';
-import { explain, GitLabError } from './errors.ts';
+import { explain, GitLabError, webPage } from './errors.ts';
 import { library, type Library } from './library.ts';
 
 /** One GitLab with its token, ready for calls. */
@@ -13,6 +13,10 @@ export interface Instance {
   /** `group/project` or `group/*`; empty: all. */
   allowed: string[];
   call: Caller;
+  /** Certificates (PEM) trusted beside the system's. */
+  ca: string | undefined;
+  /** Where the proxy variables are read. */
+  env: Record<string, string | undefined>;
   token: () => Promise<string>;
   /** Paths of projects that were asked for by number. */
   paths: Map<string, string>;
@@ -69,26 +73,33 @@ export class Api {
     return { items: body, next: toCursor(headers) };
   }
 
-  /** Large files may lie in object storage: GitLab redirects there, and the token stays here. */
-  async bytes(path: string, query: Query = {}, maxBytes?: number) {
-    const options = { ...this.#own(), maxBytes, expect: 'bytes' } as const;
+  /**
+   * A file as it is. Large ones may lie in object storage: GitLab redirects there, and the token stays here. Only
+   * artifacts may be web pages: GitLab sends any other file as text/plain.
+   */
+  async bytes(path: string, { query = {}, maxBytes, pages = false }: Reading = {}) {
+    const options = { ...this.#own(), maxBytes, expect: 'bytes', acceptStatus: moved } as const;
     return this.#told('GET', path, async () => {
-      const found = await this.instance.call.request(`api/v4/${path}`, {
-        ...options,
-        query,
-        acceptStatus: moved,
-      });
-      const target = this.#movedTo(found);
-      if (target === undefined) return found;
-      if (target.origin === new URL(this.instance.url).origin)
-        return this.instance.call.request(target.href, options);
-      const storage = callFor({ name: "GitLab's object storage", baseUrl: target.origin });
-      try {
-        return await storage.request(target.href, options);
-      } finally {
-        await storage.close();
+      let found = await this.instance.call.request(`api/v4/${path}`, { ...options, query });
+      for (let hops = 0; hops < 3; hops++) {
+        const target = this.#movedTo(found);
+        if (target === undefined) break;
+        if (target.origin !== new URL(this.instance.url).origin) return this.#stored(target, maxBytes);
+        found = await this.instance.call.request(target.href, options);
       }
+      if (found.status >= 300 || (!pages && isPage(found))) throw this.#page(path);
+      return found;
     });
+  }
+
+  async #stored(target: URL, maxBytes: number | undefined) {
+    const { ca, env } = this.instance;
+    const storage = callFor({ name: "GitLab's object storage", baseUrl: target.origin, ca, env });
+    try {
+      return await storage.request(target.href, { ...this.#own(), maxBytes, expect: 'bytes' });
+    } finally {
+      await storage.close();
+    }
   }
 
   /** From a byte on (negative: so many before the end). GitLab may send all: `status` is 200 then, else 206 or 416. */
@@ -96,15 +107,18 @@ export class Api {
     const headers: Record<string, string> =
       from === 0 ? {} : { range: from < 0 ? `bytes=${from}` : `bytes=${from}-` };
     const maxBytes = Number.MAX_SAFE_INTEGER;
-    return this.#told('GET', path, () =>
-      this.instance.call.request(`api/v4/${path}`, {
+    return this.#told('GET', path, async () => {
+      const found = await this.instance.call.request(`api/v4/${path}`, {
         ...this.#own(),
         headers,
         maxBytes,
         expect: 'stream',
         acceptStatus: [416],
-      }),
-    );
+      });
+      if (!isPage(found)) return found;
+      for await (const _part of found.body) break;
+      throw this.#page(path);
+    });
   }
 
   /** A GraphQL query; its errors are thrown. Documents with a mutation are refused. */
@@ -131,20 +145,20 @@ export class Api {
 
   /** Any request below api/v4; answers with status, headers and JSON. */
   exchange(path: string, options: CallRequest) {
-    const { method = 'GET' } = options;
-    return this.#told(method, path, async () => {
-      const { call } = this.instance;
-      const acceptStatus = method === 'GET' ? moved : [];
-      const found = await call.request(`api/v4/${path}`, { ...this.#own(), ...options, acceptStatus });
-      const target = this.#movedTo(found);
-      return target === undefined ? found : call.request(target.href, this.#own());
-    });
+    return this.#told(options.method ?? 'GET', path, () =>
+      this.instance.call.request(`api/v4/${path}`, { ...this.#own(), ...options }),
+    );
   }
 
   /** Where GitLab sends a reader on: a project that has moved, a file in object storage. */
-  #movedTo({ status, headers }: { status: number; headers: Record<string, string> }): URL | undefined {
-    const { location } = headers;
-    return status < 300 || location === undefined ? undefined : new URL(location, this.instance.url);
+  #movedTo({ status, headers: { location = '' } }: Answered): URL | undefined {
+    return status < 300 || !URL.canParse(location, this.instance.url)
+      ? undefined
+      : new URL(location, this.instance.url);
+  }
+
+  #page(path: string): ToolError {
+    return new GitLabError(webPage(`GET ${plain(path)}`, this.instance.tokenSetting), undefined);
   }
 
   #own() {
@@ -164,7 +178,21 @@ export class Api {
   }
 }
 
-const moved = [301, 302, 307, 308];
+interface Reading {
+  query?: Query;
+  maxBytes?: number;
+  /** Whether the file may be a web page. */
+  pages?: boolean;
+}
+
+interface Answered {
+  status: number;
+  headers: Record<string, string>;
+}
+
+const isPage = ({ headers }: Answered) => /^text\/html\b/i.test(headers['content-type'] ?? '');
+
+const moved = [301, 302, 303, 307, 308];
 
 const plain = (path: string) => path.replace(/\?.*/, '').replaceAll('%2F', '/').slice(0, 200);
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
+import { further } from './errors.ts';
 import { idOrUrl, project, record } from './fields.ts';
 import { atNumber, type GitLab } from './gitlab.ts';
 import { discussion, slim, type note } from './shapes.ts';
@@ -43,7 +44,9 @@ export const comments = [
         });
       }
       if (resolve !== undefined) {
-        await api.send('PUT', `${path}/discussions/${encodeURIComponent(thread ?? '')}?resolved=${resolve}`);
+        const put = () =>
+          api.send('PUT', `${path}/discussions/${encodeURIComponent(thread ?? '')}?resolved=${resolve}`);
+        await (made === undefined ? put() : further('The comment is posted', put));
       }
       const noteId = z.object({ id: z.number() }).safeParse(made).data?.id;
       return slim({
@@ -84,14 +87,29 @@ async function aim(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof atNumbe
   return { ...place, kind };
 }
 
+/** Characters of all notes of an answer, of one of them, and of one once the answer is full. */
+const ALL = 30_000;
+const EACH = 4000;
+const SHORT = 160;
+/** Notes of one thread, the first and the newest ones; and once the answer is full. */
+const NOTES = 20;
+const FEW = 2;
+
 /** Discussions in few words, without what GitLab itself wrote down (label added ...). */
 export function threadsOf(items: unknown[]): Record<string, unknown>[] {
+  let left = ALL;
+  const said = ({ author, body, created_at: at }: z.output<typeof note>) => {
+    const text = cut(body, left > 0 ? EACH : SHORT);
+    left -= text.length;
+    return { by: author, at, text };
+  };
   return items.flatMap((item) => {
     const { id, notes, individual_note: single } = discussion.parse(item);
     const written = notes.filter((one) => !one.system);
     const [first] = written;
     if (!first) return [];
     const { position } = first;
+    const most = left > 0 ? NOTES : FEW;
     const open = written.some((one) => one.resolvable && !one.resolved);
     return [
       slim({
@@ -101,14 +119,9 @@ export function threadsOf(items: unknown[]): Record<string, unknown>[] {
         side: position && !position.new_line && position.old_line ? 'old' : undefined,
         resolved: first.resolvable ? (open ? 'no' : 'yes') : undefined,
         single: single || undefined,
-        notes: written.map(said),
+        notes: [first, ...written.slice(1).slice(1 - most)].map(said),
+        notes_left_out: Math.max(0, written.length - most) || undefined,
       }),
     ];
   });
 }
-
-const said = ({ author, body, created_at: at }: z.output<typeof note>) => ({
-  by: author,
-  at,
-  text: cut(body, 4000),
-});

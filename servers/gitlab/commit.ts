@@ -155,7 +155,7 @@ async function read({ api, id }: Place, ref: string, path: string): Promise<Edit
   try {
     const { body, headers } = await api.bytes(
       `projects/${id}/repository/files/${encodeURIComponent(path)}/raw`,
-      { ref, lfs: false },
+      { query: { ref, lfs: false } },
     );
     const text = asText(body);
     if (text === undefined)

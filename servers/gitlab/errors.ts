@@ -35,9 +35,7 @@ export function explain(error: unknown, asked: Asked): unknown {
     return of(asked.writes ? `${error.message} ${maybe}` : error.message);
   }
   if (reason === 'web_page') {
-    return of(
-      `GitLab answered ${what} with a web page, not data: a login page or a proxy stands before it. Check GITLAB_URL and ${asked.tokenSetting}.`,
-    );
+    return of(webPage(what, asked.tokenSetting));
   }
   if (reason === 'redirect' && asked.writes) return of(moved(what));
   if (status === undefined || reason !== 'status') return of(error.message);
@@ -77,6 +75,25 @@ export function explain(error: unknown, asked: Asked): unknown {
           ? `GitLab has a fault of its own (${status}${said && `: ${said}`}). ${asked.writes ? maybe : 'Try again in a minute.'}`
           : `GitLab answered ${status} to ${what}${said && `: ${said}`}. Check the arguments.`,
       );
+  }
+}
+
+/** Told where a request was answered with a page for people. */
+export const webPage = (what: string, tokenSetting: string) =>
+  `GitLab answered ${what} with a web page, not data: a login page or a proxy stands before it. Check GITLAB_URL and ${tokenSetting}.`;
+
+/** A further step of a call: where it fails, the error says what is done already, so that nobody does it twice. */
+export async function further<T>(done: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    throw new ToolError(
+      `${done}; what came after it failed: ${error.message} Do not repeat the whole call.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -105,7 +105,10 @@ export const files = [
           text: cut(blamed(parts, range?.from ?? 1), SHOWN, ': ask for fewer `lines`.'),
         };
       }
-      const { body, headers } = await api.bytes(`${address}/raw`, { ref: place.ref, lfs: false }, FILE_BYTES);
+      const { body, headers } = await api.bytes(`${address}/raw`, {
+        query: { ref: place.ref, lfs: false },
+        maxBytes: FILE_BYTES,
+      });
       const lastCommit = headers['x-gitlab-last-commit-id'];
       const meta = { path: place.path, ...(lastCommit && { last_commit_id: lastCommit }) };
       const text = asText(body);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
 import { Api } from './client.ts';
 import { next, project, record, records } from './fields.ts';
-import { atProject, instanceFor, isAllowed, type GitLab } from './gitlab.ts';
+import { allow, atProject, instanceFor, isAllowed, type GitLab } from './gitlab.ts';
 import { projectLine, projectWhole, slim } from './shapes.ts';
 import { projectTarget } from './targets.ts';
 
@@ -98,6 +98,7 @@ export const find = [
     description: 'New project, or with fork_of a fork of that one.',
     effect: 'write',
     openWorld: true,
+    untrusted: true,
     examples: ['make a new private project called notes', 'fork group/project'],
     input: z.object({
       path: z.string().describe('name or group/name'),
@@ -111,6 +112,8 @@ export const find = [
       const parts = path.split('/');
       const name = parts.pop() ?? path;
       const namespace = parts.length > 0 ? parts.join('/') : undefined;
+      const here = fork_of === undefined ? {} : projectTarget(fork_of);
+      await checkNew(new Api(instanceFor(gitlab, here), ctx), namespace, name);
       if (fork_of !== undefined) {
         const { api, project } = await atProject(gitlab, fork_of, ctx);
         const { projects } = await api.rest;
@@ -123,11 +126,6 @@ export const find = [
         return projectWhole.parse(await projects.fork(project, fork));
       }
       const api = new Api(instanceFor(gitlab, {}), ctx);
-      if (!isAllowed(api.instance.allowed, path)) {
-        throw new ToolError(
-          `${path} is not among the projects that this server may use. A person can add it to GITLAB_PROJECTS.`,
-        );
-      }
       const namespaceId =
         namespace === undefined
           ? undefined
@@ -145,6 +143,13 @@ export const find = [
     },
   }),
 ];
+
+/** Without a namespace a project is made in the user's own. */
+async function checkNew(api: Api, namespace: string | undefined, name: string): Promise<void> {
+  if (api.instance.allowed.length === 0) return;
+  const own = namespace ?? me.parse(await api.get('user')).username;
+  await allow(api, `${own}/${name}`);
+}
 
 async function whoami(api: Api, { config }: GitLab) {
   const { id, username, name } = me.parse(await api.get('user'));

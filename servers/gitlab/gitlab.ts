@@ -49,6 +49,7 @@ function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Run
     if (!isSecretRef(given)) registerSecret(given, { label: 'gitlab-token' });
     return isSecretRef(given) ? resolveGiven(given, sources) : given;
   };
+  const ca = settings.ca ? pem(settings.ca) : undefined;
   const call = callFor({
     name: 'GitLab',
     setting: name ? `the url of instance ${name} in kuznia.json` : 'GITLAB_URL',
@@ -60,9 +61,10 @@ function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Run
     readOnly,
     journal,
     env,
-    ...(settings.ca && { ca: pem(settings.ca) }),
+    ca,
   });
-  return { name, url, tokenSetting, allowed: settings.projects ?? [], call, token, paths: new Map() };
+  const allowed = settings.projects ?? [];
+  return { name, url, tokenSetting, allowed, call, ca, env, token, paths: new Map() };
 }
 
 /** What this server was started with comes first; then the store, and the environment of the process. */
@@ -144,7 +146,8 @@ function belowRoot(instance: Instance, { project, instance: from }: Target): str
   return folder && project.startsWith(`${folder}/`) ? project.slice(folder.length + 1) : project;
 }
 
-async function allow(api: Api, project: string): Promise<void> {
+/** Throws where the settings do not name the project (path or number). */
+export async function allow(api: Api, project: string): Promise<void> {
   const { allowed, paths } = api.instance;
   if (allowed.length === 0) return;
   let path = paths.get(project) ?? project;
@@ -168,7 +171,17 @@ export const isAllowed = (allowed: string[], path: string) =>
       : one.toLowerCase() === path.toLowerCase(),
   );
 
+/** Keeps what lies in projects that may be used: for lists over many projects. */
+export const usable =
+  ({ instance: { allowed } }: Api) =>
+  ({ project }: { project: string | undefined }) =>
+    allowed.length === 0 || (project !== undefined && isAllowed(allowed, project));
+
 type Ctx = Pick<ToolContext, 'signal' | 'journal'>;
+
+/** A place as an argument would name it. */
+export const named = ({ api: { instance }, project }: Place) =>
+  instance.name ? `${instance.name}:${project}` : project;
 
 /** The project that an argument names. */
 export const atProject = (gitlab: GitLab, project: string, ctx: Ctx) =>

@@ -1,11 +1,11 @@
 import { accessSync, constants } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { command, CommandError } from '../../kit/command.ts';
 import { toolFor, ToolError } from '../../kit/tool.ts';
 import { project, record } from './fields.ts';
 import { atProject, type GitLab } from './gitlab.ts';
+import { runFolder } from './run-folder.ts';
 import { cut } from './text.ts';
 
 const tool = toolFor<GitLab>();
@@ -26,8 +26,9 @@ const ALLOWED = [
   'deploy-key list',
 ] as const;
 
-/** Arguments that would write a file, open a browser, or send the token to another host. */
-const refused = /^(--?(web|w|hostname|host|repo|R|output-file|token|config|api-host|o)(=|$)|-[^-]*[wRo])/;
+/** Flags that narrow what is read. Others could write a file, open a browser, leave the project or send the token elsewhere. */
+const flags =
+  /^--(all|assignee|author|closed|from|label|labels|milestone|order|page|per-page|search|sort|state|to|version)(=|$)/;
 
 export const glab = [
   tool({
@@ -42,14 +43,16 @@ export const glab = [
     output: record,
     async run({ project, command: chosen, args = [] }, gitlab, ctx) {
       for (const one of args) {
-        if (refused.test(one) || /[\0\n]/.test(one))
-          throw new ToolError(`The argument \`${one.slice(0, 40)}\` is not allowed. Leave it out.`);
+        if ((one.startsWith('-') && !flags.test(one)) || /[\0\n]|:\/\//.test(one))
+          throw new ToolError(
+            `The argument \`${one.slice(0, 40)}\` is not allowed. Leave it out, or write the long form (--page=2).`,
+          );
       }
       const { api, project: path } = await atProject(gitlab, project, ctx);
       const { url, token } = api.instance;
       const { host, protocol } = new URL(url);
-      const folder = join(gitlab.home, 'glab');
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      // glab keeps the login in a file: it lies there for this call only.
+      const { folder, close } = await runFolder(gitlab.home, 'glab');
       const env = {
         GLAB_CONFIG_DIR: folder,
         HOME: folder,
@@ -88,6 +91,8 @@ export const glab = [
             cause: error,
           });
         throw error;
+      } finally {
+        await close();
       }
     },
   }),

@@ -3,10 +3,10 @@ import { toolFor, ToolError } from '../../kit/tool.ts';
 import { Api } from './client.ts';
 import { threadsOf } from './comments.ts';
 import { done, issue, names, next, project, record, records } from './fields.ts';
-import { atNumber, atProject, instanceFor, type GitLab } from './gitlab.ts';
+import { further } from './errors.ts';
+import { atNumber, atProject, instanceFor, named, usable, type GitLab } from './gitlab.ts';
 import { milestoneId, userIds } from './people.ts';
-import { issueLine, issueWhole } from './shapes.ts';
-import { numberedTarget } from './targets.ts';
+import { issueLine, issueWhole, projectOf } from './shapes.ts';
 import { cut, refuseQuickActions } from './text.ts';
 import { workItems } from './work-items.ts';
 
@@ -56,7 +56,7 @@ export const issues = [
         const scope = assignee === undefined && author === undefined ? 'assigned_to_me' : 'all';
         const page = await api.page('issues', { ...query, scope }, cursor);
         const withProject = page.items.map((one) => ({ ...issueLine.parse(one), project: projectOf(one) }));
-        return { issues: withProject, next: page.next };
+        return { issues: withProject.filter(usable(api)), next: page.next };
       }
       const { api, id, project: path } = await atProject(gitlab, project, ctx);
       if (type !== undefined) return workItems(api, path, { type, state, search }, cursor);
@@ -80,11 +80,11 @@ export const issues = [
       const { description, ...rest } = issueWhole.parse(await api.get(path));
       const notes = await api.page(`${path}/discussions`, { per_page: 50 }, cursor);
       const threads = threadsOf(notes.items);
-      const links = linked.safeParse(await api.maybe(`${path}/links`)).data ?? [];
+      const related = links.safeParse(await api.maybe(`${path}/links`)).data ?? [];
       return {
         ...rest,
         ...(description !== undefined && { description: cut(description, SHOWN) }),
-        ...(links.length > 0 && { links }),
+        ...(related.length > 0 && { links: related }),
         threads,
         ...(notes.next !== undefined && { next: notes.next }),
       };
@@ -131,7 +131,7 @@ export const issues = [
       };
     },
     async run(input, gitlab, ctx) {
-      const { place, iid: given, values } = await prepared(input, gitlab, ctx);
+      const { place, iid: given, values, linked } = await prepared(input, gitlab, ctx);
       const { api, id, project } = place;
       const { issues } = await api.rest;
       const { title = '', ...others } = values;
@@ -141,13 +141,23 @@ export const issues = [
         shown = await issues.edit(project, given, values);
       const iid = given ?? z.object({ iid: z.number() }).parse(shown).iid;
       const path = `projects/${id}/issues/${iid}`;
-      if (input.estimate)
-        await api.send('POST', `${path}/time_estimate?duration=${encodeURIComponent(input.estimate)}`);
-      if (input.spent)
-        await api.send('POST', `${path}/add_spent_time?duration=${encodeURIComponent(input.spent)}`);
-      if (input.link) await link(place, iid, input.link, input.link_type);
-      if (shown === undefined || input.estimate || input.spent) shown = await api.get(path);
-      const { description: _same, ...slimmed } = issueWhole.parse(shown);
+      const { estimate, spent } = input;
+      const done = `Issue #${iid} is ${given === undefined ? 'created' : 'updated'}`;
+      const whole = await further(done, async () => {
+        const time = async (kind: string, duration: string) =>
+          api.send('POST', `${path}/${kind}?duration=${encodeURIComponent(duration)}`);
+        if (estimate) await time('time_estimate', estimate);
+        if (spent) await time('add_spent_time', spent);
+        if (linked) {
+          await api.send('POST', `${path}/links`, {
+            target_project_id: linked.project,
+            target_issue_iid: String(linked.iid),
+            link_type: input.link_type,
+          });
+        }
+        return shown === undefined || estimate || spent ? api.get(path) : shown;
+      });
+      const { description: _same, ...slimmed } = issueWhole.parse(whole);
       return slimmed;
     },
   }),
@@ -156,6 +166,7 @@ export const issues = [
 interface Wanted {
   project?: string;
   issue?: string;
+  link?: string;
   title?: string;
   description?: string;
   labels?: string[];
@@ -186,28 +197,15 @@ async function prepared(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof at
     dueDate: input.due,
     ...(numbered && { stateEvent: input.state }),
   };
-  return { place, iid: numbered?.iid, values };
+  const linked =
+    input.link === undefined ? undefined : await atNumber(gitlab, input.link, 'issue', named(place), ctx);
+  if (linked && linked.api.instance !== api.instance)
+    throw new ToolError('`link` is on another GitLab. Only issues of one GitLab can be linked.');
+  return { place, iid: numbered?.iid, values, linked };
 }
 
-async function link(
-  { id, project, api }: Awaited<ReturnType<typeof atProject>>,
-  iid: number,
-  to: string,
-  type?: string,
-) {
-  const target = numberedTarget(to, 'issue', project);
-  await api.send('POST', `projects/${id}/issues/${iid}/links`, {
-    target_project_id: target.project,
-    target_issue_iid: String(target.id),
-    link_type: type,
-  });
-}
-
-const linked = z.array(
+const links = z.array(
   z
     .object({ iid: z.number(), title: z.string(), state: z.string(), link_type: z.string() })
     .transform(({ link_type: type, ...rest }) => ({ ...rest, type })),
 );
-
-const referenced = z.object({ references: z.object({ full: z.string() }) });
-const projectOf = (one: unknown) => referenced.safeParse(one).data?.references.full.replace(/[#!]\d+$/, '');

@@ -63,7 +63,7 @@ export const jobs = [
       const { api, id, iid } = await atNumber(gitlab, named, 'job', project, ctx);
       const base = `projects/${id}/jobs/${iid}/artifacts`;
       if (path === undefined) {
-        const { body } = await api.bytes(base, {}, ARCHIVE_BYTES);
+        const { body } = await api.bytes(base, { maxBytes: ARCHIVE_BYTES });
         const entries = zipEntries(body);
         return {
           files: entries.slice(0, 500).map(({ name, size }) => ({ path: name, bytes: size })),
@@ -72,7 +72,7 @@ export const jobs = [
       }
       const file = filePath(path);
       const encoded = file.split('/').map(encodeURIComponent).join('/');
-      const { body } = await api.bytes(`${base}/${encoded}`, {}, ARTIFACT_BYTES);
+      const { body } = await api.bytes(`${base}/${encoded}`, { maxBytes: ARTIFACT_BYTES, pages: true });
       const text = asText(body);
       if (text === undefined) return { path: file, bytes: body.byteLength, note: 'Binary: not shown.' };
       return { path: file, text: cut(text, 40_000) };

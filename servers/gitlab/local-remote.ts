@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { z } from 'zod';
@@ -25,6 +26,7 @@ export const localRemote = [
     effect: 'write',
     openWorld: true,
     long: true,
+    untrusted: true,
     examples: ['clone group/project'],
     input: z.object({ project, folder: folder.optional(), branch: z.string().optional() }),
     output: record,
@@ -50,7 +52,12 @@ export const localRemote = [
       }
       const parent = await folderIn(gitlab, '.');
       const named = branch === undefined ? [] : [`--branch=${refName(branch)}`];
-      const opened = { path: parent, login: place.api.instance, ...common(gitlab, place.api.instance) };
+      const opened = {
+        path: parent,
+        alone: true,
+        login: place.api.instance,
+        ...common(gitlab, place.api.instance),
+      };
       await withGit(opened, ctx, (git) =>
         git.clone(url, path, [...named, '--no-recurse-submodules', '--template=']),
       );
@@ -64,12 +71,13 @@ export const localRemote = [
     effect: 'write',
     openWorld: true,
     idempotent: true,
+    untrusted: true,
     examples: ['get the latest changes'],
     input: z.object({ folder }),
     output: record,
     preview: async ({ folder }, gitlab, ctx) => ({ pull: (await remoteOf(gitlab, folder, ctx)).url }),
     async run({ folder }, gitlab, ctx) {
-      const { path, extra, login, url } = await remoteOf(gitlab, folder, ctx);
+      const { path, extra, login, name } = await remoteOf(gitlab, folder, ctx);
       await withGit({ path, extra, login, ...common(gitlab, login) }, ctx, async (git) => {
         const branch = (await git.raw(['symbolic-ref', '--short', '--quiet', 'HEAD'])).trim();
         await git.raw([
@@ -78,7 +86,7 @@ export const localRemote = [
           '--no-recurse-submodules',
           '--quiet',
           END,
-          url,
+          name,
           '+refs/heads/*:refs/remotes/origin/*',
         ]);
         await git.raw([
@@ -109,7 +117,7 @@ export const localRemote = [
       return { push: branch, to: url, ahead };
     },
     async run({ folder }, gitlab, ctx) {
-      const { path, extra, login, url } = await remoteOf(gitlab, folder, ctx);
+      const { path, extra, login, name } = await remoteOf(gitlab, folder, ctx);
       const pushed = await withGit({ path, extra, login, ...common(gitlab, login) }, ctx, async (git) => {
         const branch = refName((await git.raw(['symbolic-ref', '--short', '--quiet', 'HEAD'])).trim());
         await git.raw([
@@ -118,7 +126,7 @@ export const localRemote = [
           '--no-recurse-submodules',
           '--porcelain',
           END,
-          url,
+          name,
           `refs/heads/${branch}:refs/heads/${branch}`,
         ]);
         await git.raw(['update-ref', `refs/remotes/origin/${branch}`, 'HEAD']);
@@ -149,7 +157,10 @@ function common(gitlab: GitLab, instance: Instance) {
   return { home: gitlab.home, ...(ca && !ca.startsWith('-----') && { ca }) };
 }
 
-/** The GitLab that a checkout came from, and the address that is fetched from and pushed to: checked, then given as it is. */
+/**
+ * The GitLab that a checkout came from, and the address that is fetched from and pushed to, once checked. git gets it as a
+ * remote whose name nobody could guess: an address alone could be the name of another remote in .git/config.
+ */
 async function remoteOf(gitlab: GitLab, folder: string, ctx: ToolContext) {
   const { path, extra, remote } = await repositoryIn(gitlab, folder, ctx);
   if (remote === undefined)
@@ -160,5 +171,7 @@ async function remoteOf(gitlab: GitLab, folder: string, ctx: ToolContext) {
     target.instance === undefined ? { instance: { name: remote.slice(0, 40) } } : target,
   );
   await atProject(gitlab, remote, ctx);
-  return { path, extra, login, url: sameHost(remote, login) };
+  const url = sameHost(remote, login);
+  const name = `kuznia-${randomUUID()}`;
+  return { path, extra: { ...extra, [`remote.${name}.url`]: url }, login, url, name };
 }

@@ -22,6 +22,7 @@ export const local = [
     title: 'Status',
     description: 'Branch, changed files and branches of a checkout.',
     effect: 'read',
+    untrusted: true,
     examples: ['what is changed in my checkout'],
     input: z.object({ folder }),
     output: record,
@@ -67,9 +68,15 @@ export const local = [
     description: 'Switch to a branch; with from, make it there first.',
     effect: 'write',
     idempotent: true,
+    untrusted: true,
     examples: ['make a branch fix-login', 'switch to main'],
     input: z.object({ folder, branch: z.string(), from: z.string().optional() }),
     output: record,
+    preview: async ({ folder, branch, from }, gitlab, ctx) => {
+      const { branch: now, changed } = await state(gitlab, folder, ctx);
+      const start = from === undefined ? undefined : refName(from);
+      return { switch: refName(branch), from: start, now, changed };
+    },
     async run({ folder, branch, from }, gitlab, ctx) {
       const { path, extra } = await repositoryIn(gitlab, folder, ctx);
       const name = refName(branch);
@@ -91,6 +98,10 @@ export const local = [
       paths: z.array(z.string()).optional(),
     }),
     output: record,
+    preview: async ({ folder, message, paths }, gitlab, ctx) => {
+      const { branch, changed } = await state(gitlab, folder, ctx);
+      return { commit: message, on: branch, ...(paths ? { paths: paths.map(filePath) } : { changed }) };
+    },
     async run({ folder, message, paths }, gitlab, ctx) {
       const { path, extra, remote } = await repositoryIn(gitlab, folder, ctx);
       const names = paths?.map(filePath);

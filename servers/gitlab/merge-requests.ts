@@ -3,9 +3,10 @@ import { toolFor, ToolError } from '../../kit/tool.ts';
 import { Api } from './client.ts';
 import { threadsOf } from './comments.ts';
 import { done, mergeRequest, names, next, project, record, records } from './fields.ts';
-import { atNumber, atProject, instanceFor, type GitLab } from './gitlab.ts';
+import { further } from './errors.ts';
+import { atNumber, atProject, instanceFor, usable, type GitLab } from './gitlab.ts';
 import { milestoneId, userIds } from './people.ts';
-import { mergeRequestLine, mergeRequestWhole, slim } from './shapes.ts';
+import { mergeRequestLine, mergeRequestWhole, projectOf, slim } from './shapes.ts';
 import { refName } from './targets.ts';
 import { cut, refuseQuickActions } from './text.ts';
 
@@ -52,10 +53,14 @@ export const mergeRequests = [
         order_by: 'updated_at',
       };
       const scope = author === undefined && reviewer === undefined ? 'assigned_to_me' : 'all';
-      const place = project === undefined ? undefined : await atProject(gitlab, project, ctx);
-      const page = place
-        ? await place.api.page(`projects/${place.id}/merge_requests`, query, cursor)
-        : await new Api(instanceFor(gitlab, {}), ctx).page('merge_requests', { ...query, scope }, cursor);
+      if (project === undefined) {
+        const api = new Api(instanceFor(gitlab, {}), ctx);
+        const page = await api.page('merge_requests', { ...query, scope }, cursor);
+        const lines = page.items.map((one) => ({ ...mergeRequestLine.parse(one), project: projectOf(one) }));
+        return { merge_requests: lines.filter(usable(api)), next: page.next };
+      }
+      const { api, id } = await atProject(gitlab, project, ctx);
+      const page = await api.page(`projects/${id}/merge_requests`, query, cursor);
       return { merge_requests: page.items.map((one) => mergeRequestLine.parse(one)), next: page.next };
     },
   }),
@@ -136,7 +141,10 @@ export const mergeRequests = [
       } else if (Object.values(values).some((one) => one !== undefined)) {
         shown = await mergeRequests.edit(project, iid, values);
       }
-      if (input.rebase && iid !== undefined) await mergeRequests.rebase(project, iid);
+      const rebase = async (iid: number) => void (await mergeRequests.rebase(project, iid));
+      if (input.rebase && iid !== undefined) {
+        await (shown === undefined ? rebase(iid) : further(`!${iid} is updated`, () => rebase(iid)));
+      }
       shown ??= await api.get(`projects/${id}/merge_requests/${iid}`);
       const { description: _same, url, ...rest } = whole(shown, undefined);
       return { ...rest, ...(input.rebase && { rebase: 'started' }), url: String(url) };

@@ -4,6 +4,7 @@ import { mergeRequest, project, record } from './fields.ts';
 import { GitLabError } from './errors.ts';
 import { atNumber, type GitLab } from './gitlab.ts';
 import { mergeRequestWhole, slim } from './shapes.ts';
+import { oneLine } from './text.ts';
 
 const tool = toolFor<GitLab>();
 
@@ -32,7 +33,7 @@ export const merge = [
         await api.get(`projects/${id}/merge_requests/${iid}`),
       );
       return {
-        message: `Merge !${iid} "${title}" (${source_branch} into ${target_branch}, head ${sha.slice(0, 8)})${auto ? ' when its pipeline succeeds' : ''}? ${web_url}`,
+        message: `Merge !${iid} "${oneLine(title)}" (${source_branch} into ${target_branch}, head ${sha.slice(0, 8)})${auto ? ' when its pipeline succeeds' : ''}? ${web_url}`,
         elsewhere: `Merge it on ${web_url}.`,
       };
     },

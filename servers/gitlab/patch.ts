@@ -82,7 +82,7 @@ export async function diffPage(
 
 /** `git diff` as a text, by the new path (the old one of a deleted file). */
 async function rawDiffs(api: Api, path: string): Promise<Map<string, string>> {
-  const { body } = await api.bytes(`${path}/raw_diffs`, {}, 32 * 1024 * 1024);
+  const { body } = await api.bytes(`${path}/raw_diffs`, { maxBytes: 32 * 1024 * 1024 });
   const files = new Map<string, string>();
   for (const part of new TextDecoder().decode(body).split(/^(?=diff --git )/m)) {
     const head = part.slice(0, Math.max(0, part.indexOf('\n@@')));

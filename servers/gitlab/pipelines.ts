@@ -95,6 +95,7 @@ export const pipelines = [
     effect: 'read',
     openWorld: true,
     long: true,
+    untrusted: true,
     examples: ['tell me when the pipeline is done'],
     input: z.object({ project: project.optional(), pipeline: idOrUrl }),
     output: z.looseObject({

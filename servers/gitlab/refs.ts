@@ -4,7 +4,7 @@ import { next, project, record } from './fields.ts';
 import { atProject, type GitLab } from './gitlab.ts';
 import { commitLine, slim } from './shapes.ts';
 import { filePath, refName } from './targets.ts';
-import { cut } from './text.ts';
+import { cut, oneLine } from './text.ts';
 
 const tool = toolFor<GitLab>();
 
@@ -89,6 +89,7 @@ export const refs = [
     description: 'Create a branch or tag from a ref, or set protection of one.',
     effect: 'write',
     openWorld: true,
+    untrusted: true,
     examples: ['make a branch fix-login from main', 'tag v1.2.0', 'protect the release branch'],
     input: z.object({
       project,
@@ -154,8 +155,10 @@ function oneOf(branch: string | undefined, tag: string | undefined): string {
 
 function shownDiff(diffs: z.output<typeof change>[]) {
   const files = diffs.map(({ old_path, new_path }) =>
-    old_path === new_path ? new_path : `${old_path} -> ${new_path}`,
+    oneLine(old_path === new_path ? new_path : `${old_path} -> ${new_path}`),
   );
-  const text = diffs.map((one) => `--- ${one.old_path}\n+++ ${one.new_path}\n${one.diff ?? ''}`).join('\n');
+  const text = diffs
+    .map((one) => `--- ${oneLine(one.old_path)}\n+++ ${oneLine(one.new_path)}\n${one.diff ?? ''}`)
+    .join('\n');
   return { files, diff: cut(text, 20_000, ': compare fewer commits, or read files.') };
 }

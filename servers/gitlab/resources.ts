@@ -41,11 +41,8 @@ const log = (name: string, template: string, title: string): Resource<GitLab> =>
     const text = range
       ? await logLines(api, encoded, iid, range.from, range.to)
       : await logTail(api, encoded, iid);
-    return {
-      text: readTrace(text)
-        .map((line) => line.text)
-        .join('\n'),
-    };
+    const shown = readTrace(text).map((line) => line.text);
+    return { text: [`(${UNTRUSTED})`, ...shown].join('\n') };
   },
 });
 
@@ -61,8 +58,7 @@ export const resources: Resource<GitLab>[] = [
       const place = await atPath(gitlab, { project, ref, path }, context());
       const { body } = await place.api.bytes(
         `projects/${place.id}/repository/files/${encodeURIComponent(place.path)}/raw`,
-        { ref: place.ref },
-        FILE_BYTES,
+        { query: { ref: place.ref }, maxBytes: FILE_BYTES },
       );
       const text = asText(body);
       if (text === undefined)

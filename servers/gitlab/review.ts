@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
 import type { Api } from './client.ts';
+import { further } from './errors.ts';
 import { mergeRequest, next, project, record } from './fields.ts';
 import { atNumber, type GitLab } from './gitlab.ts';
 import { diffPage, diffRefs, PER_PAGE, type FileDiff } from './patch.ts';
 import { positionOf } from './position.ts';
 import { slim } from './shapes.ts';
-import { refuseQuickActions } from './text.ts';
+import { oneLine, refuseQuickActions } from './text.ts';
 
 const tool = toolFor<GitLab>();
 
@@ -113,7 +114,10 @@ export const review = [
         throw error;
       }
       if (notes.length > 0) await draftNotes.publishBulk(project, iid);
-      if (given.approve) await approvals.approve(project, iid, { sha });
+      if (given.approve) {
+        const approve = async () => void (await approvals.approve(project, iid, { sha }));
+        await (notes.length > 0 ? further(`The review of !${iid} is published`, approve) : approve());
+      }
       const comments = given.comments.map(({ file, line, end_line: end }) => ({
         file,
         line: end ?? line,
@@ -204,8 +208,8 @@ function rendered(files: FileDiff[], fromFile: number, fromRow: number) {
     if (!file) break;
     const { oldPath, newPath, state, rows, hunks, binary } = file;
     const mark =
-      state === 'changed' ? '' : state === 'renamed' ? ` (renamed from ${oldPath})` : ` (${state})`;
-    text += `== ${newPath}${mark}${binary ? ' binary' : ''}\n`;
+      state === 'changed' ? '' : state === 'renamed' ? ` (renamed from ${oneLine(oldPath)})` : ` (${state})`;
+    text += `== ${oneLine(newPath)}${mark}${binary ? ' binary' : ''}\n`;
     for (let row = at === fromFile ? fromRow : 0; row < rows.length; row++) {
       const line = rows[row];
       if (!line) break;

@@ -37,6 +37,12 @@ const issueRow = z.object({
   user_notes_count: z.number().optional(),
 });
 
+const referenced = z.object({ references: z.object({ full: z.string() }) });
+
+/** The project that an issue or merge request is in, in a list over many. */
+export const projectOf = (one: unknown) =>
+  referenced.safeParse(one).data?.references.full.replace(/[#!]\d+$/, '');
+
 /** A line of a list of issues. */
 export const issueLine = issueRow.transform(
   ({ user_notes_count: comments, updated_at: updated, state, ...rest }) =>

@@ -31,10 +31,22 @@ export function plainText(text: string): string {
     .replace(/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g, '')
     .replace(/\x1b\[[0-?]*[ -/]*[@-~]/g, '')
     .replace(/\x1b[@-Z\\-_]/g, '')
-    .replace(/\r+\n/g, '\n')
-    .replace(/[^\n]*\r(?=[^\n])/g, '')
+    .split('\n')
+    .map(lastWritten)
+    .join('\n')
     .replace(/[\0-\x08\x0b-\x1f\x7f]/g, '');
 }
+
+function lastWritten(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === '\r') end--;
+  const kept = line.slice(0, end);
+  return kept.slice(kept.lastIndexOf('\r') + 1);
+}
+
+/** A name or title of others' as one line, without control or direction characters: it cannot pass for a line of ours. */
+export const oneLine = (text: string) =>
+  text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ');
 
 /** The first `chars` characters, with a note of how many are left out. */
 export function cut(text: string, chars: number, rest = ''): string {

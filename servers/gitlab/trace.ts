@@ -18,7 +18,9 @@ export function readTrace(raw: string): Line[] {
   for (const whole of raw.replace(stamped, '').split('\n')) {
     let rest = whole;
     for (;;) {
-      const mark = /section_(start|end):\d+:([\w.-]+)(?:\[[^\]]*\])?\r?(?:\x1b\[0K)?/.exec(rest);
+      const mark = /section_(start|end):\d{1,20}:([\w.-]{1,200})(?:\[[^\]]{0,500}\])?\r?(?:\x1b\[0K)?/.exec(
+        rest,
+      );
       if (!mark) break;
       const [found, kind, name = ''] = mark;
       const before = plainText(rest.slice(0, mark.index));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { toolFor, ToolError, type ToolContext } from '../../kit/tool.ts';
 import type { Api } from './client.ts';
 import { idOrUrl, project, record } from './fields.ts';
-import { atNumber, atProject, type GitLab } from './gitlab.ts';
+import { allow, atNumber, atProject, type GitLab } from './gitlab.ts';
 import { logTail } from './logs.ts';
 import { job, pipelineRow, slim } from './shapes.ts';
 import { refName } from './targets.ts';
@@ -35,6 +35,8 @@ interface FailedJob {
   project: string;
   pipeline: number;
   job: z.output<typeof job>;
+  /** It lies in a project that the settings leave out. */
+  hidden?: boolean;
 }
 
 export const whyFailed = [
@@ -128,7 +130,10 @@ async function find(
         `!${iid} has no pipeline yet. Run one with gitlab_run_pipeline, or check that .gitlab-ci.yml has jobs for merge requests.`,
       );
     const { id: pipeline, project_id } = shown.head_pipeline;
-    return { api, id: project_id ? String(project_id) : id, pipeline };
+    if (!project_id) return { api, id, pipeline };
+    // Of a fork, where the merge request comes from one.
+    await allow(api, String(project_id));
+    return { api, id: String(project_id), pipeline };
   }
   if (!place) throw new ToolError('Give `pipeline`, `merge_request`, `job`, or `project` with `branch`.');
   const named = input.branch ?? place.target.ref;
@@ -157,6 +162,10 @@ async function gather(
     const child = one.downstream_pipeline;
     if (child?.status === 'failed' && depth < DEPTH) {
       const below = child.project_id ? String(child.project_id) : project;
+      if (below !== project && !(await mayRead(api, below))) {
+        into.push({ project, pipeline, job: one, hidden: true });
+        continue;
+      }
       const before = into.length;
       await gather(api, below, child.id, into, depth + 1);
       if (into.length > before) continue;
@@ -165,12 +174,27 @@ async function gather(
   }
 }
 
+/** Downstream pipelines may be in projects that the settings leave out. */
+async function mayRead(api: Api, project: string): Promise<boolean> {
+  try {
+    await allow(api, project);
+    return true;
+  } catch (error) {
+    if (error instanceof ToolError) return false;
+    throw error;
+  }
+}
+
 async function explained(
   api: Api,
-  { project, pipeline, job }: FailedJob,
+  { project, pipeline, job, hidden }: FailedJob,
   top: number | undefined,
   count: number,
 ) {
+  if (hidden) {
+    const log_end = 'It started a pipeline in a project that this server may not use (GITLAB_PROJECTS).';
+    return slim({ job: job.id, name: job.name, stage: job.stage, log_end, url: job.web_url });
+  }
   const log = await logTail(api, project, job.id);
   const { section, errors, end } = failureOf(log, count > 3 ? { endLines: 12, errorLines: 8 } : {});
   return slim({

@@ -70,7 +70,26 @@ export const mergeRequestRoutes: Route[] = [
       );
     },
   ],
-  ['GET', '/merge_requests', (asked) => paged(asked, [], '/merge_requests')],
+  [
+    'GET',
+    '/merge_requests',
+    async (asked) => {
+      const { world, user, query } = asked;
+      const seen = world.projects.filter((one) => one.members.has(user.id));
+      const rows = seen.flatMap((project) =>
+        project.mergeRequests
+          .filter((one) => !query.get('state') || one.state === query.get('state'))
+          .filter((one) =>
+            query.get('scope') === 'all'
+              ? one.reviewers.some((each) => each.username === query.get('reviewer_username')) ||
+                one.author.username === query.get('author_username')
+              : one.assignees.includes(user),
+          )
+          .map((one) => json.mergeRequest(world, project, one)),
+      );
+      return paged(asked, await Promise.all(rows), '/merge_requests');
+    },
+  ],
   [
     'POST',
     '/projects/:id/merge_requests',

@@ -203,11 +203,9 @@ export async function startGitLab(): Promise<Double> {
       if (method !== 'GET')
         throw new Refused(405, { message: 'Non GET methods are not allowed for moved projects' });
       const target = `${world.url}${url.pathname.replace(/projects\/[^/]+/, `projects/${moved.id}`)}${url.search}`;
-      return new Raw(
-        '',
-        { location: target, 'content-type': 'application/json', 'content-length': '0' },
-        301,
-      );
+      // As Grape words it.
+      const said = `This resource has been moved permanently to ${target}.`;
+      return new Raw(said, { location: target, 'content-type': 'text/plain' }, 301);
     }
     const found = world.find(id);
     if (!found || (!found.members.has(token.user.id) && found.visibility === 'private'))
