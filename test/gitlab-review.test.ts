@@ -35,7 +35,17 @@ test('a review of three line comments takes two calls and is published once', as
   assert.match(String(next), /^\d+\.\d+$/);
   const rest = await value('gitlab_diff', { project: P, merge_request: 1, next: '2' });
   const text = String(rest['diff']);
-  assert.match(text, /== src\/main.ts\n 7 export const line7 = 7;\n/);
+  assert.match(
+    text,
+    /== src\/main.ts\n 9 export const line9 = 9;\n-10 .*\n\+10 .*\n 11 .*\n@@\n 19 .*\n-20 /,
+  );
+  const { diff: wide } = await value('gitlab_diff', {
+    project: P,
+    merge_request: 1,
+    file: 'src/main.ts',
+    context: 3,
+  });
+  assert.match(String(wide), /== src\/main.ts\n 7 export const line7 = 7;\n 8 /);
   assert.match(text, /-10 export const line10 = 10;\n\+10 export const line10 = 100;/);
   assert.match(text, /-20 export const line20 = 20;/);
   assert.match(text, /== docs\/README.md \(renamed from README.md\)/);

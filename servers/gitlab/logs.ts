@@ -1,5 +1,6 @@
 import { GitLabError } from './errors.ts';
 import type { Api } from './client.ts';
+import { sweeper } from './garbage.ts';
 
 /** Of a long log, the end that is looked at for errors. */
 const TAIL = 256 * 1024;
@@ -9,23 +10,32 @@ export async function logTail(api: Api, project: string, job: number, bytes = TA
   try {
     const { status, body } = await api.stream(`projects/${project}/jobs/${job}/trace`, -bytes);
     if (status === 416) return drop(body);
-    let parts: Uint8Array[] = [];
-    let size = 0;
-    for await (const part of body) {
-      parts.push(part);
-      size += part.byteLength;
-      if (size > bytes * 4) {
-        parts = [new Uint8Array(Buffer.concat(parts).subarray(-bytes))];
-        size = bytes;
-      }
-    }
-    const all = Buffer.concat(parts);
-    return decode(all.subarray(-bytes), all.length > bytes);
+    return await lastOf(body, bytes);
   } catch (error) {
     // Erased, or never written: the job did not start.
     if (error instanceof GitLabError && error.status === 404) return '';
     throw error;
   }
+}
+
+/** The end of a stream, in one buffer that is written over: hundreds of megabytes make no garbage of ours. */
+async function lastOf(body: AsyncIterable<Uint8Array>, bytes: number): Promise<string> {
+  const kept = Buffer.allocUnsafe(bytes * 2);
+  let size = 0;
+  let whole = true;
+  const sweep = sweeper();
+  for await (const chunk of body) {
+    const part = chunk.subarray(-bytes);
+    if (size + part.byteLength > kept.byteLength) {
+      kept.copyWithin(0, size - bytes, size);
+      size = bytes;
+    }
+    whole &&= part.byteLength === chunk.byteLength && size + part.byteLength <= bytes;
+    kept.set(part, size);
+    size += part.byteLength;
+    sweep(chunk.byteLength);
+  }
+  return decode(kept.subarray(Math.max(0, size - bytes), size), !whole);
 }
 
 interface Part {
@@ -47,7 +57,9 @@ export async function logPart(
   let skip = status === 206 ? 0 : from;
   const parts: Uint8Array[] = [];
   let size = 0;
+  const sweep = sweeper();
   for await (const part of body) {
+    sweep(part.byteLength);
     const rest = skip >= part.byteLength ? undefined : part.subarray(skip);
     skip = Math.max(0, skip - part.byteLength);
     if (!rest) continue;
@@ -75,7 +87,9 @@ export async function logLines(
   let line = 1;
   let open = '';
   let size = 0;
+  const sweep = sweeper();
   for await (const part of body) {
+    sweep(part.byteLength);
     const lines = (open + decoder.decode(part, { stream: true })).split('\n');
     open = (lines.pop() ?? '').slice(-100_000);
     for (const text of lines) {

@@ -50,10 +50,11 @@ export const review = [
       project: project.optional(),
       merge_request: mergeRequest,
       file: z.string().optional(),
+      context: z.number().int().min(0).max(3).optional().describe('unchanged lines around each change (1)'),
       next,
     }),
     output: z.object({ sha: z.string().optional(), diff: z.string(), next }),
-    async run({ project, merge_request, file, next: cursor }, gitlab, ctx) {
+    async run({ project, merge_request, file, context = 1, next: cursor }, gitlab, ctx) {
       const { api, id, iid } = await atNumber(gitlab, merge_request, 'merge request', project, ctx);
       const path = `projects/${id}/merge_requests/${iid}`;
       // Enough of it to tell one head from another.
@@ -64,13 +65,13 @@ export const review = [
           throw new ToolError(
             `${file} is not changed by !${iid}. Leave \`file\` out to see which files are.`,
           );
-        const { text, next } = rendered([found], 0, startRow(cursor));
+        const { text, next } = rendered([found], context, 0, startRow(cursor));
         return { sha, diff: text, ...(next && { next: `0.${next.row}` }) };
       }
       const from = Number(/^\d+/.exec(cursor ?? '0')?.[0] ?? 0);
       const page = Math.floor(from / PER_PAGE) + 1;
       const { files, more } = await diffPage(api, path, page);
-      const { text, next } = rendered(files, from % PER_PAGE, startRow(cursor));
+      const { text, next } = rendered(files, context, from % PER_PAGE, startRow(cursor));
       const going = next
         ? `${(page - 1) * PER_PAGE + next.file}.${next.row}`
         : more
@@ -198,10 +199,14 @@ async function diffsOf(api: Api, path: string, names: Set<string>): Promise<Map<
   return found;
 }
 
+/** Whether a row is a change, or stands so near to one. */
+const near = (rows: FileDiff['rows'], row: number, context: number) =>
+  rows.slice(Math.max(0, row - context), row + context + 1).some((one) => one.sign !== ' ');
+
 const startRow = (cursor: string | undefined) => Number(/^\d+\.(\d+)$/.exec(cursor ?? '')?.[1] ?? 0);
 
 /** The diff with line numbers, from a file and row on, until the answer is full. */
-function rendered(files: FileDiff[], fromFile: number, fromRow: number) {
+function rendered(files: FileDiff[], context: number, fromFile: number, fromRow: number) {
   let text = '';
   for (let at = fromFile; at < files.length; at++) {
     const file = files[at];
@@ -210,11 +215,16 @@ function rendered(files: FileDiff[], fromFile: number, fromRow: number) {
     const mark =
       state === 'changed' ? '' : state === 'renamed' ? ` (renamed from ${oneLine(oldPath)})` : ` (${state})`;
     text += `== ${oneLine(newPath)}${mark}${binary ? ' binary' : ''}\n`;
+    let gap = false;
+    let begun = false;
     for (let row = at === fromFile ? fromRow : 0; row < rows.length; row++) {
       const line = rows[row];
       if (!line) break;
       if (text.length > SHOWN) return { text, next: { file: at, row } };
-      if (hunks.has(row) && row > 0) text += '@@\n';
+      gap ||= begun && (hunks.has(row) || !near(rows, row, context));
+      if (!near(rows, row, context)) continue;
+      if (gap) text += '@@\n';
+      [gap, begun] = [false, true];
       text += `${line.sign}${line.sign === '-' ? line.old : line.new} ${line.text.slice(0, 2000)}\n`;
     }
     if (text.length > SHOWN && at + 1 < files.length) return { text, next: { file: at + 1, row: 0 } };

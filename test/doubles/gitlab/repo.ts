@@ -5,9 +5,18 @@ import { join } from 'node:path';
 
 export class GitFault extends Error {}
 
+interface TreeEntry {
+  id: string;
+  name: string;
+  type: string;
+  path: string;
+  mode: string;
+}
+
 /** A bare repository behind a project of the double: everything that GitLab would ask Gitaly for is asked of git. */
 export class Repo {
   readonly folder: string;
+  readonly #trees = new Map<string, TreeEntry[]>();
 
   constructor(folder: string) {
     this.folder = folder;
@@ -24,6 +33,30 @@ export class Repo {
       { mode: 0o755 },
     );
     return repo;
+  }
+
+  /** A folder of a commit, as the API lists it. What a commit holds never changes: it is read once. */
+  async tree(sha: string, path: string, recursive: boolean): Promise<TreeEntry[]> {
+    const key = `${sha}:${path}:${recursive}`;
+    const known = this.#trees.get(key);
+    if (known) return known;
+    const listed = await this.git(['ls-tree', '-z', ...(recursive ? ['-r', '-t'] : []), `${sha}:${path}`]);
+    const entries = listed
+      .split('\0')
+      .filter(Boolean)
+      .map((line) => {
+        const [meta = '', name = ''] = line.split('\t');
+        const [mode = '', type = '', id = ''] = meta.split(' ');
+        return {
+          id,
+          name: name.split('/').at(-1) ?? name,
+          type,
+          path: path ? `${path}/${name}` : name,
+          mode,
+        };
+      });
+    this.#trees.set(key, entries);
+    return entries;
   }
 
   async git(

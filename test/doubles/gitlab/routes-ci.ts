@@ -164,7 +164,8 @@ export const ciRoutes: Route[] = [
     (asked) => {
       const { log } = jobOf(asked).job;
       const range = /^bytes=(-?\d+)-?$/.exec(asked.headers.range ?? '')?.[1];
-      if (range === undefined || log.length === 0) return new Raw(log, { 'content-type': 'text/plain' });
+      if (range === undefined || log.length === 0 || !asked.world.ranges)
+        return new Raw(log, { 'content-type': 'text/plain' });
       const from = range.startsWith('-') ? Math.max(0, log.length + Number(range)) : Number(range);
       if (from >= log.length) return new Raw('', { 'content-type': 'text/plain' }, 416);
       return new Raw(

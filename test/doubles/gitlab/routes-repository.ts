@@ -27,19 +27,9 @@ export const repositoryRoutes: Route[] = [
       const { project, query } = asked;
       const sha = await at(asked);
       const path = query.get('path') ?? '';
-      const listed = await project.repo
-        .git(['ls-tree', '-z', ...(query.get('recursive') === 'true' ? ['-r', '-t'] : []), `${sha}:${path}`])
-        .catch(() => {
-          throw new Refused(404, '404 invalid revision or path Not Found');
-        });
-      const items = listed
-        .split('\0')
-        .filter(Boolean)
-        .map((line) => {
-          const [meta = '', name = ''] = line.split('\t');
-          const [mode, type, id] = meta.split(' ');
-          return { id, name: name.split('/').at(-1), type, path: path ? `${path}/${name}` : name, mode };
-        });
+      const items = await project.repo.tree(sha, path, query.get('recursive') === 'true').catch(() => {
+        throw new Refused(404, '404 invalid revision or path Not Found');
+      });
       return paged(asked, items, `/projects/${project.id}/repository/tree`);
     },
   ],

@@ -41,8 +41,13 @@ export type Route = [method: string, path: string, handle: (asked: Asked) => unk
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Numbered paging, as GitLab's headers have it. */
-export function paged(asked: Pick<Asked, 'query' | 'world'>, items: unknown[], path: string): Raw {
+/** Numbered paging, as GitLab's headers have it. Items may be functions: only those of the page are called. */
+export function paged(
+  asked: Pick<Asked, 'query' | 'world'>,
+  items: unknown[],
+  path: string,
+  counted = true,
+): Raw {
   const { query, world } = asked;
   const size = Math.min(100, Number(query.get('per_page') ?? 20));
   const keyset = query.get('pagination') === 'keyset';
@@ -50,7 +55,8 @@ export function paged(asked: Pick<Asked, 'query' | 'world'>, items: unknown[], p
     1,
     Number(query.get('page') ?? query.get('page_token') ?? query.get('id_after') ?? 1),
   );
-  const part = items.slice((page - 1) * size, page * size);
+  const made = (item: unknown): unknown => (typeof item === 'function' ? item() : item);
+  const part = items.slice((page - 1) * size, page * size).map(made);
   const more = page * size < items.length;
   const next = new URLSearchParams(query);
   next.set(keyset ? (path.endsWith('tree') ? 'page_token' : 'id_after') : 'page', String(page + 1));
@@ -61,7 +67,7 @@ export function paged(asked: Pick<Asked, 'query' | 'world'>, items: unknown[], p
       'x-page': String(page),
       'x-per-page': String(size),
       'x-next-page': more ? String(page + 1) : '',
-      'x-total': String(items.length),
+      ...(counted && { 'x-total': String(items.length) }),
     });
   return new Raw(JSON.stringify(part), headers);
 }

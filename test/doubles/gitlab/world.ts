@@ -122,6 +122,8 @@ export class World {
   readonly tokens = new Map<string, Token>();
   readonly projects: Project[] = [];
   url = '';
+  /** Whether logs are sent in parts where a reader asks for one; GitLab itself may send them whole. */
+  ranges = true;
   #ids = 100;
 
   id = () => ++this.#ids;
