@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitlab } from '../servers/gitlab/definition.ts';
 import { connect } from './clients.ts';
-import { TOKEN } from './gitlab-kit.ts';
+import { keep } from './auth-kit.ts';
+import { bench, TOKEN } from './gitlab-kit.ts';
 import { serveHere, tempHome } from './support.ts';
 
 const P = 'group/forge';
@@ -96,5 +97,28 @@ test('without settings it starts, lists its tools, and a call names the setting'
   assert.match(
     (await other.call('gitlab_find', { what: 'me' })).text,
     /No GitLab token is set.*GITLAB_TOKEN/,
+  );
+});
+
+test('the token of a sign-in, by reference: fresh from the store, and a dead one says who can mend it', async (t) => {
+  const { double, serve, root } = await bench(t);
+  const home = tempHome(t);
+  const OAUTH = 'oauth-access-0123456789';
+  double.world.token(OAUTH, root);
+  const client = { issuer: 'http://127.0.0.1:9', client_id: 'kuznia', scope: 'api' };
+  const signIn = (expires_at: number) => ({
+    kind: 'oauth' as const,
+    value: JSON.stringify({ client, access_token: OAUTH, expires_at }),
+  });
+  await keep(home, { site: signIn(Date.now() + 3_600_000), old: signIn(Date.now() - 1000) });
+  const good = await serve({ GITLAB_TOKEN: 'secret://site' }, undefined, home);
+  assert.match(JSON.stringify(await good.value('gitlab_find', { what: 'me' })), /"username":"root"/);
+  assert.equal(double.sent.at(-1)?.authorization, `Bearer ${OAUTH}`);
+  const old = await serve({ GITLAB_TOKEN: 'secret://old' }, undefined, home);
+  assert.match(await old.fault('gitlab_find', { what: 'me' }), /sign-in old has expired.*kuznia login old/);
+  const none = await serve({ GITLAB_TOKEN: 'secret://nobody' }, undefined, home);
+  assert.match(
+    await none.fault('gitlab_find', { what: 'me' }),
+    /secret:\/\/nobody.*kuznia secret add nobody/,
   );
 });

@@ -83,7 +83,8 @@ test('kuznia run: an issue is read, its file changed, a merge request opened', a
   const { code, out, err } = await run('--allow', 'gitlab_commit', '--allow', 'gitlab_write_merge_request');
   assert.equal(code, 0, err);
   assert.match(out, /^Done: http.*\/merge_requests\/1/);
-  assert.equal(project.mergeRequests.length, 1);
+  const [mr, ...others] = project.mergeRequests;
+  assert.deepEqual([mr?.source, mr?.target, others], ['issue-1', 'main', []]);
   const changed = await value('gitlab_read_file', {
     project: 'group/forge',
     path: 'src/main.ts',

@@ -34,11 +34,10 @@ interface Settings {
   ca?: string;
 }
 
-function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Runtime): Instance {
+function instanceOf(settings: Settings, readOnly: boolean, { env, home, journal }: Runtime): Instance {
   const { name } = settings;
   const url = settings.url.replace(/\/+$/, '');
   const tokenSetting = name ? `the token of instance ${name} in kuznia.json` : 'GITLAB_TOKEN';
-  const sources = [environmentSecrets(env)];
   const token = async () => {
     const { token: given } = settings;
     if (given === undefined || given === '') {
@@ -47,7 +46,7 @@ function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Run
       );
     }
     if (!isSecretRef(given)) registerSecret(given, { label: 'gitlab-token' });
-    return isSecretRef(given) ? resolveGiven(given, sources) : given;
+    return isSecretRef(given) ? resolveGiven(given, env, home) : given;
   };
   const ca = settings.ca ? pem(settings.ca) : undefined;
   const call = callFor({
@@ -67,16 +66,10 @@ function instanceOf(settings: Settings, readOnly: boolean, { env, journal }: Run
   return { name, url, tokenSetting, allowed, call, ca, env, token, paths: new Map() };
 }
 
-/** What this server was started with comes first; then the store, and the environment of the process. */
-async function resolveGiven(
-  reference: string,
-  sources: Parameters<typeof resolveSecret>[1],
-): Promise<string> {
-  try {
-    return await resolveSecret(reference, sources);
-  } catch {
-    return resolveSecret(reference);
-  }
+/** What this server was started with comes first; then the store, where a sign-in's token is kept fresh. */
+async function resolveGiven(reference: string, env: Runtime['env'], home: string): Promise<string> {
+  const { storeSecrets } = await import('../../kit/secret-source.ts');
+  return resolveSecret(reference, [environmentSecrets(env), storeSecrets(home)]);
 }
 
 function pem(text: string): string {
