@@ -99,6 +99,13 @@ test('pipelines are run, retried, cancelled; jobs played; waiting tells its prog
   );
   assert.match(waited.text, /"status":"success"/);
   assert.ok(steps.includes('running: deploy'), steps.join());
+  const broken = world.job(pipeline, 'lint', 'failed');
+  await value('gitlab_run_pipeline', { project: P, action: 'retry', pipeline: pipeline.id });
+  assert.deepEqual([pipeline.status, broken.status, broken.failure_reason], ['running', 'running', null]);
+  await value('gitlab_run_pipeline', { project: P, action: 'cancel', job: broken.id });
+  assert.equal(broken.status, 'canceled');
+  await value('gitlab_run_pipeline', { project: P, action: 'retry', job: broken.id });
+  assert.equal(broken.status, 'running');
   await value('gitlab_run_pipeline', { project: P, action: 'cancel', pipeline: pipeline.id });
   assert.equal(pipeline.status, 'canceled');
   assert.match(

@@ -286,3 +286,62 @@ test('a merge request is opened, changed, approved and merged at the sha that wa
   );
   assert.match(String(await project.repo.blob('main', 'package.json')), /1\.0\.1/);
 });
+
+test('merge requests are closed and reopened, merged when the pipeline succeeds, squashed, their branch removed', async (t) => {
+  const { value, project, root, double } = await bench(t);
+  for (const branch of ['one', 'two']) {
+    for (const step of ['a', 'b']) {
+      await project.repo.commit(branch, step === 'a' ? 'main' : undefined, `${branch} ${step}`, [
+        { action: 'create', file_path: `${branch}.${step}`, content: Buffer.from('x') },
+      ]);
+    }
+    double.world.mergeRequest(project, root, `Merge ${branch}`, branch);
+  }
+  const [first, second] = project.mergeRequests;
+  await value('gitlab_write_merge_request', { project: P, merge_request: 1, state: 'close' });
+  assert.equal(first?.state, 'closed');
+  await value('gitlab_write_merge_request', {
+    project: P,
+    merge_request: 1,
+    state: 'reopen',
+    title: 'Renamed',
+  });
+  assert.deepEqual([first.state, first.title], ['opened', 'Renamed']);
+  const shaOf = async (at: number) =>
+    (await value('gitlab_show_merge_request', { project: P, merge_request: at }))['sha'];
+  const waiting = await value('gitlab_merge', {
+    project: P,
+    merge_request: 1,
+    sha: await shaOf(1),
+    auto: true,
+  });
+  assert.match(String(waiting['auto']), /when the pipeline succeeds/);
+  assert.deepEqual([first.state, first.autoMerge], ['opened', true]);
+  const merged = await value('gitlab_merge', {
+    project: P,
+    merge_request: 2,
+    sha: await shaOf(2),
+    squash: true,
+    remove_source_branch: true,
+  });
+  assert.deepEqual([merged['state'], second?.state], ['merged', 'merged']);
+  assert.equal(await project.repo.resolve('refs/heads/two'), undefined);
+  const parents = await project.repo.git(['rev-list', '--parents', '-1', 'main']);
+  assert.equal(parents.trim().split(' ').length, 2, 'a squashed merge has one parent');
+});
+
+test('the prompts name the thing asked about, and the tools that are there', async (t) => {
+  const { client } = await bench(t);
+  const tools = await client.tools();
+  for (const [name, argument] of [
+    ['review_merge_request', 'merge_request'],
+    ['fix_failing_pipeline', 'pipeline'],
+    ['issue_to_merge_request', 'issue'],
+  ] as const) {
+    const text = await client.prompt(name, { [argument]: 'group/forge!7' });
+    assert.match(text, /group\/forge!7/);
+    const named = text.match(/gitlab_[a-z_]+/g) ?? [];
+    assert.ok(named.length >= 2);
+    for (const one of named) assert.ok(tools.includes(one), `${name} names ${one}`);
+  }
+});

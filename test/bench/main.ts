@@ -10,6 +10,7 @@ import { root } from './client.ts';
 import { estimate } from './estimate.ts';
 import type { Figure, Scope } from './figure.ts';
 import { gatewayCalls } from './gateway.ts';
+import { gitlabFaults } from './gitlab-faults.ts';
 import { gitlabScale } from './gitlab-scale.ts';
 import { gitlab } from './gitlab.ts';
 import { install } from './install.ts';
@@ -38,6 +39,7 @@ const benches: Record<string, (scope: Scope) => Promise<Figure[]>> = {
   recall,
   auth,
   gitlab,
+  'gitlab-faults': gitlabFaults,
   'gitlab-scale': gitlabScale,
   isolation,
   version,

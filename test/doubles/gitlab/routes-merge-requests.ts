@@ -186,15 +186,17 @@ export const mergeRequestRoutes: Route[] = [
         GIT_COMMITTER_NAME: 'R',
         GIT_COMMITTER_EMAIL: 'r@example.com',
       };
-      mr.mergeCommit = (
-        await repo.git(
-          ['commit-tree', tree, '-p', target, '-p', sha ?? '', '-m', `Merge branch '${mr.source}'`],
-          { env: author },
-        )
-      ).trim();
+      const squash = asked.body['squash'] === true;
+      const parents = squash ? ['-p', target] : ['-p', target, '-p', sha ?? ''];
+      const message = squash ? mr.title : `Merge branch '${mr.source}'`;
+      const made = await repo.git(['commit-tree', tree, ...parents, '-m', message], { env: author });
+      mr.mergeCommit = made.trim();
       await repo.git(['update-ref', `refs/heads/${mr.target}`, mr.mergeCommit]);
       mr.state = 'merged';
-      return shown(asked);
+      const merged = await shown(asked);
+      if (asked.body['should_remove_source_branch'] === true)
+        await repo.git(['update-ref', '-d', `refs/heads/${mr.source}`]);
+      return merged;
     },
   ],
   [
