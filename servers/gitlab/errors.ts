@@ -32,7 +32,9 @@ export function explain(error: unknown, asked: Asked): unknown {
   const of = (text: string) => new GitLabError(text, status);
   const maybe = `GitLab may have done it: check the result (list or show it) before you send it again.`;
   if (reason === 'deadline' || reason === 'connection_lost') {
-    return of(asked.writes ? `${error.message} ${maybe}` : error.message);
+    if (!asked.writes) return of(error.message);
+    const how = reason === 'deadline' ? 'did not answer in time' : 'broke the connection before it answered';
+    return of(`GitLab ${how} (${what}). ${maybe}`);
   }
   if (reason === 'web_page') {
     return of(webPage(what, asked.tokenSetting));
