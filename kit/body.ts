@@ -1,5 +1,4 @@
 import { isJsonContentType } from '@modelcontextprotocol/server';
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** Of one request body: size in bytes, time in ms until it has arrived whole. */
@@ -24,21 +23,25 @@ export async function readJson(
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return tooBig();
   const chunks: Buffer[] = [];
   let size = 0;
+  let late = false;
   // What is too much is read to its end and dropped: a client that is still sending would miss an answer given now.
   req.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size > maxBytes) chunks.length = 0;
     else chunks.push(chunk);
   });
-  const late = AbortSignal.timeout(deadlineMs);
-  try {
-    await once(req, 'end', { signal: late });
-  } catch {
-    if (!late.aborted) return undefined; // the client hung up
-    return answer(408, `The body did not arrive within ${deadlineMs / 1000} s.`, {
-      connection: 'close',
-    });
+  const whole = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(!(late = true)), deadlineMs);
+    const done = (came: boolean) => () => {
+      clearTimeout(timer);
+      resolve(came);
+    };
+    req.once('end', done(true)).once('close', done(false)).once('error', done(false));
+  });
+  if (late) {
+    return answer(408, `The body did not arrive within ${deadlineMs / 1000} s.`, { connection: 'close' });
   }
+  if (!whole) return undefined; // the client hung up
   if (size > maxBytes) return tooBig();
   try {
     return { json: JSON.parse(Buffer.concat(chunks).toString('utf8')) };

@@ -1,9 +1,4 @@
-import {
-  NodeStreamableHTTPServerTransport,
-  hostHeaderValidation,
-  originValidation,
-  toNodeHandler,
-} from '@modelcontextprotocol/node';
+import { hostHeaderValidation, originValidation, toNodeHandler } from '@modelcontextprotocol/node';
 import {
   classifyInboundRequest,
   createMcpHandler,
@@ -16,6 +11,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { readJson, refuse } from './body.ts';
 import { Gate, type GateOptions } from './clients.ts';
 import { internalError } from './log.ts';
+import { SessionTransport } from './session-transport.ts';
 import { Sessions } from './sessions.ts';
 
 /** How HTTP is served. Times in ms, sizes in bytes. */
@@ -145,7 +141,7 @@ function mcpRoute(
       );
     }
     const id = randomUUID();
-    const transport = new NodeStreamableHTTPServerTransport({
+    const transport = new SessionTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => sessions.end(id),
     });

@@ -232,7 +232,8 @@ function caller(server: Server, ctx: ServerContext): PassingCaller & { told: () 
 
 /** Our host names the turn of a conversation that a call belongs to. */
 function turnOf(ctx: ServerContext): string | undefined {
-  return z.string().max(64).safeParse(ctx.mcpReq._meta?.['kuznia/turn']).data;
+  const turn = ctx.mcpReq._meta?.['kuznia/turn'];
+  return typeof turn === 'string' && turn.length <= 64 ? turn : undefined;
 }
 
 const elicitation = z.object({ form: z.object({}).optional(), url: z.object({}).optional() });

@@ -1,4 +1,4 @@
-import { InMemoryTransport } from '@modelcontextprotocol/client';
+import { InMemoryTransport, type Transport } from '@modelcontextprotocol/client';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -101,8 +101,6 @@ async function child(how: Child): Promise<OpenDoor> {
 const remote =
   (setting: ServerSetting & { kind: 'url' }) =>
   async (runtime: Runtime): Promise<OpenDoor> => {
-    const { SSEClientTransport, StreamableHTTPClientTransport } =
-      await import('@modelcontextprotocol/client');
     const headers = await resolved(setting.headers, runtime.env);
     for (const [name, value] of Object.entries(headers))
       registerSecret(value, { label: `${setting.name} ${name}` });
@@ -112,10 +110,19 @@ const remote =
       headers['authorization'] = `Bearer ${token}`;
     }
     const url = new URL(await filled(setting.url, runtime.env));
-    const Transport = setting.transport === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
-    const transport = new Transport(url, { requestInit: { headers } });
+    const transport = await (setting.transport === 'sse' ? oldSse(url, headers) : streamable(url, headers));
     return { transport, close: () => transport.close() };
   };
+
+async function oldSse(url: URL, headers: Record<string, string>): Promise<Transport> {
+  const { SSEClientTransport } = await import('@modelcontextprotocol/client');
+  return new SSEClientTransport(url, { requestInit: { headers } });
+}
+
+async function streamable(url: URL, headers: Record<string, string>): Promise<Transport> {
+  const { CallTransport } = await import('./call-transport.ts');
+  return new CallTransport(url, headers);
+}
 
 async function resolved(values: Record<string, string>, env: Environment): Promise<Record<string, string>> {
   const pairs = Object.entries(values).map(

@@ -8,6 +8,7 @@ import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
 import { answerForm } from './form.ts';
 import { asResult, listTools } from './link-values.ts';
+import { isGone, isOver } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
 import type { CallOptions, CallResult, HostTool, ServerState } from './link-types.ts';
 import { clean } from '../terminal/text.ts';
@@ -39,6 +40,7 @@ const JOB_WAIT_S = 50;
 /** `npx` may have to fetch the server first. */
 const START_MS = 60_000;
 const LIST_MS = 10_000;
+const UNREACHABLE = 'nobody listens at its address';
 const RESTART_MS = { first: 1_000, most: 60_000 };
 
 /** One server, kept connected: started again, ever more slowly, when it fails or ends. */
@@ -59,6 +61,7 @@ export class Link {
   #state: ServerState['state'] = 'starting';
   #reason: string | undefined;
   #failures = 0;
+  #renewing: Promise<void> | undefined;
   /** Settles with the first attempt to connect, however it went. */
   readonly started: Promise<void>;
 
@@ -134,6 +137,11 @@ export class Link {
       await client.connect(open.transport, { timeout: START_MS, signal: this.#closing.signal });
       // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
       client.onclose = () => this.#lost('it ended');
+      // Over HTTP nothing ends: what fails beside a call (the stream of notifications) tells of it.
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
+      client.onerror = (error) => {
+        if (this.#client === client && isGone(error)) this.#lost(UNREACHABLE);
+      };
       this.#client = client;
       this.#stale = true;
       await this.#list(client);
@@ -142,6 +150,18 @@ export class Link {
     } catch (error) {
       this.#lost(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** Connects anew at once: the server is there, but knows neither session nor token any more. */
+  async #renew(client: Client): Promise<void> {
+    if (this.#client === client) {
+      this.#renewing = this.#leave()
+        .then(() => this.#connect())
+        .finally(() => {
+          this.#renewing = undefined;
+        });
+    }
+    await this.#renewing;
   }
 
   /** The server failed or is gone: says why, and tries again later. */
@@ -178,7 +198,7 @@ export class Link {
     this.#open = undefined;
     this.#listed = [];
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
-    if (client) client.onclose = undefined;
+    if (client) [client.onclose, client.onerror] = [undefined, undefined];
     await client?.close().catch(() => undefined);
     await open?.close().catch(() => undefined);
   }
@@ -195,8 +215,9 @@ export class Link {
     }
   }
 
-  async #once(name: string, args: JsonObject, options: CallOptions): Promise<CallResult> {
+  async #once(name: string, args: JsonObject, options: CallOptions, again = false): Promise<CallResult> {
     const { signal, onProgress } = options;
+    await this.#renewing;
     const client = this.#client;
     if (!client) {
       const why = this.#reason ? ` (${this.#reason})` : '';
@@ -225,6 +246,12 @@ export class Link {
     } catch (error) {
       record(signal.aborted ? 'cancelled' : 'error');
       signal.throwIfAborted();
+      // It was refused before anything was done: the one case in which any call may be sent twice.
+      if (isOver(error) && !again) {
+        await this.#renew(client);
+        return await this.#once(name, args, options, true);
+      }
+      if (this.#client === client && isGone(error)) this.#lost(UNREACHABLE);
       return { ok: false, text: redact(error instanceof Error ? error.message : String(error)) };
     } finally {
       this.#running.delete(options);

@@ -1,0 +1,18 @@
+import { SdkHttpError } from '@modelcontextprotocol/client';
+import { isObject } from '../../kit/json.ts';
+
+/**
+ * The server did not take the request: it no longer knows the session ("the client MUST start a new session", MCP
+ * 2025-11-25, Session Management) or the token, which may have been refreshed since.
+ */
+export const isOver = (error: unknown): boolean =>
+  error instanceof SdkHttpError && [401, 404].includes(error.status);
+
+const GONE = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** Nobody listens there. A connection that breaks says less: proxies end idle streams all the time. */
+export function isGone(error: unknown): boolean {
+  if (!isObject(error)) return false;
+  const { code, cause } = error;
+  return (typeof code === 'string' && GONE.has(code)) || (cause !== error && isGone(cause));
+}
