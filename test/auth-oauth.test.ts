@@ -13,7 +13,7 @@ import { storeSecrets } from '../kit/secret-source.ts';
 import { redact, resolveSecret } from '../kit/secrets.ts';
 import { login } from '../servers/auth/definition.ts';
 import { authHome, openAuthServer } from './auth-kit.ts';
-import { until } from './support.ts';
+import { inline, until } from './support.ts';
 
 /** A real provider; access tokens live for so many seconds. */
 async function provider(t: TestContext, seconds = 3600): Promise<string> {
@@ -105,8 +105,7 @@ test('authorization code with PKCE over loopback; the refresh is done once by tw
   // It lives for 63 s and is renewed 60 s before its end.
   await new Promise((resolve) => setTimeout(resolve, 3200));
   const script = `import { accessToken } from './kit/secret-oauth.ts'; console.log(await accessToken(process.argv[1], 'site'));`;
-  const other = () =>
-    promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, home]);
+  const other = () => promisify(execFile)(process.execPath, [...inline(script), home]);
   const both = await Promise.all([
     accessToken(home, 'site'),
     accessToken(home, 'site'),

@@ -14,6 +14,7 @@ import { enrol } from '../servers/auth/enrol.ts';
 import { base32, fromUri } from '../servers/auth/enrol-uri.ts';
 import { fromMigration } from '../servers/auth/migration.ts';
 import { authHome, handleOf, keep, openAuthServer } from './auth-kit.ts';
+import { inline } from './support.ts';
 
 const origin = 'https://login.example';
 const seeds = {
@@ -191,11 +192,7 @@ test('a step is given once: the second code is the next step, also in another pr
   const run = promisify(execFile);
   const env = { ...process.env, KUZNIA_KEYRING: 'off' };
   const others = [1, 2, 3].map(async () => {
-    const { stdout } = await run(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', script, home],
-      { env },
-    );
+    const { stdout } = await run(process.execPath, [...inline(script), home], { env });
     return stdout.trim();
   });
   const codes = await Promise.all([...others, nextCode(home, 'acme').then(({ code }) => code)]);

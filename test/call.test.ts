@@ -5,6 +5,7 @@ import { createServer as createRawServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { callerOf, failure, json, listen, token, upstream } from './doubles/upstream.ts';
+import { inline } from './support.ts';
 
 test('JSON, text, bytes, nothing; query, body, headers; the journal without query values', async () => {
   const { caller, seen, entries } = await upstream((request, response) => {
@@ -271,7 +272,7 @@ test('undici is loaded by the first call, and a process that has called ends by 
     const loaded = () => Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('undici'));
     const caller = callFor({ name: 'x', baseUrl: ${JSON.stringify(base)} });
     console.log(loaded(), (await caller.request('/x')).body, loaded());`;
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+  const child = spawn(process.execPath, inline(script), {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const output = child.stdout.toArray();

@@ -16,6 +16,7 @@ import type { Connections, HostPrompt, HostResource, ServerState } from '../host
 import type { Io } from '../host/terminal/io.ts';
 import { openSession } from '../host/session.ts';
 import { ollamaDouble, type Asked, type Reply } from './doubles/ollama.ts';
+import { runnable } from './support.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const never = new AbortController().signal;
@@ -276,7 +277,7 @@ test('/server:prompt asks for what it needs and sends the text; a mistyped one i
 
 /** The chat over pipes. */
 function kuznia(t: TestContext, home: string, url: string, input: string, ...args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'host', 'main.ts'), ...args], {
+  const child = spawn(process.execPath, [...runnable(join(root, 'host', 'main.ts')), ...args], {
     cwd: root,
     env: { PATH: process.env['PATH'], HOME: home, KUZNIA_HOME: home, OLLAMA_HOST: url },
   });

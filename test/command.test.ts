@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, allowProgram, command, openCommand } from '../kit/command.ts';
 import type { Journal, JournalEntry } from '../kit/journal.ts';
 import { registerSecret } from '../kit/secrets.ts';
+import { inline } from './support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kuznia-command-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -264,17 +265,13 @@ test('a long-lived child: talks, is killed with its group, tells its code', asyn
 });
 
 test('a long-lived child keeps no process alive, and goes with it', () => {
-  const script = join(folder, 'parent.mjs');
   const child = `${withChild} setInterval(() => 0, 1000)`;
-  writeFileSync(
-    script,
-    `import { openCommand } from ${JSON.stringify(join(import.meta.dirname, '../kit/command.ts'))};
+  const script = `import { openCommand } from './kit/command.ts';
      import { existsSync } from 'node:fs';
      const { pid } = openCommand('node', ['-e', ${JSON.stringify(child)}, ${JSON.stringify(join(folder, 'leaf.pid'))}], {});
      console.log(pid);
-     while (!existsSync(${JSON.stringify(join(folder, 'leaf.pid'))})) await new Promise((r) => setTimeout(r, 20));`,
-  );
-  const parent = spawnSync(process.execPath, ['--import', 'tsx', script], {
+     while (!existsSync(${JSON.stringify(join(folder, 'leaf.pid'))})) await new Promise((r) => setTimeout(r, 20));`;
+  const parent = spawnSync(process.execPath, inline(script), {
     encoding: 'utf8',
     timeout: 8000,
   });

@@ -26,7 +26,7 @@ export const near = (): Door => inProcess('near', async () => mountable(every));
 
 /** The same as somebody else's, over stdio. */
 export function far(home: string): Door[] {
-  const { command: program, args } = command('every');
+  const { command: program, args } = command('every-main');
   return doors([
     { kind: 'command', name: 'far', command: program, args, env: { KUZNIA_HOME: `${home}/far` } },
   ]);

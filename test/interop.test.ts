@@ -5,7 +5,7 @@ import { cleanEnv, command, serveHere, tempHome } from './support.ts';
 interop(
   'every',
   {
-    stdio: async (t) => ({ stdio: { ...command('every'), env: cleanEnv(tempHome(t)) } }),
+    stdio: async (t) => ({ stdio: { ...command('every-main'), env: cleanEnv(tempHome(t)) } }),
     http: async (t) => ({ http: (await serveHere(t, every)).url }),
     sse: async (t) => ({ sse: (await serveHere(t, every, { sse: true })).url.replace(/mcp$/, 'sse') }),
   },

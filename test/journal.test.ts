@@ -19,6 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { followJournal, noJournal, openJournal, readJournal, totals } from '../kit/journal.ts';
 import type { JournalFilter, KeptEntry } from '../kit/journal.ts';
 import { registerSecret } from '../kit/secrets.ts';
+import { inline } from './support.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'kuznia-journal-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -192,13 +193,7 @@ test('old files go once a process, others stay', async () => {
   assert.ok(existsSync(join(home, 'journal', '2020-01-01.jsonl')));
 });
 
-const script = (body: string) => [
-  '--import',
-  'tsx',
-  '--input-type=module',
-  '-e',
-  `import { openJournal } from './kit/journal.ts';\n${body}`,
-];
+const script = (body: string) => inline(`import { openJournal } from './kit/journal.ts';\n${body}`);
 
 test('writers in four processes never mix their lines; what was recorded before exit is there', async () => {
   const home = newHome();

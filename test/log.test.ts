@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { inline } from './support.ts';
 
 /** Runs a script with kit/log.ts in a process of its own, whose stderr is the thing under test. */
 function logged(script: string, env: Record<string, string> = {}) {
   const code = `import { log, internalError } from './kit/log.ts'; import { registerSecret } from './kit/secrets.ts';
 ${script}`;
-  const run = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+  const run = spawnSync(process.execPath, inline(code), {
     encoding: 'utf8',
     env: { PATH: process.env.PATH ?? '', ...env },
   });

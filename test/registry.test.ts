@@ -8,6 +8,7 @@ import { ToolError } from '../kit/tool.ts';
 import { openRegistry } from '../servers/sandbox/registry/registry.ts';
 import { Signer } from '../servers/sandbox/registry/signing.ts';
 import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
+import { inline } from './support.ts';
 
 test('opening writes nothing, and a registry that is not there is empty', async (t) => {
   const home = tempHome(t);
@@ -265,9 +266,8 @@ test('processes that need a key at the same moment agree on one', async (t) => {
 
 test('an open registry keeps no process alive', (t) => {
   const home = tempHome(t);
-  const code = `import { openRegistry } from ${JSON.stringify(join(import.meta.dirname, '../servers/sandbox/registry/registry.ts'))};
+  const code = `import { openRegistry } from './servers/sandbox/registry/registry.ts';
     const registry = await openRegistry(${JSON.stringify(home)}); console.log((await registry.list()).length);`;
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', code];
-  const done = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
+  const done = spawnSync(process.execPath, inline(code), { encoding: 'utf8', timeout: 20_000 });
   assert.deepEqual([done.stdout, done.status], ['0\n', 0], done.stderr);
 });

@@ -12,7 +12,7 @@ import { ToolIndex } from '../host/retrieval/index.ts';
 import { seemsEnglish } from '../host/retrieval/english.ts';
 import { restater } from '../host/retrieval/restate.ts';
 import { scriptedModel, type ScriptedAnswer } from '../kit/scripted.ts';
-import { cleanEnv, tempHome } from './support.ts';
+import { cleanEnv, runnable, tempHome } from './support.ts';
 
 const never = new AbortController().signal;
 
@@ -155,7 +155,7 @@ test('kuznia tools --for: what a model would see, with scores and tokens', async
   const home = tempHome(t);
   const run = async (...args: string[]) => {
     const main = fileURLToPath(new URL('../host/main.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, 'tools', ...args], {
+    const child = spawn(process.execPath, [...runnable(main), 'tools', ...args], {
       env: cleanEnv(home, { OLLAMA_HOST: 'http://127.0.0.1:9' }),
     });
     const ran = { out: '', err: '' };

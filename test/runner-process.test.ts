@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { quickjsRunner } from '../servers/sandbox/runner/runner.ts';
 import { alive, linux, run, status, told, until } from './runner-kit.ts';
+import { inline } from './support.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 
@@ -155,20 +156,16 @@ test('calls one after another leave nothing behind', linux, async () => {
   await on.close();
 });
 
-const program = (
-  body: string,
-) => `import { quickjsRunner } from ${JSON.stringify(join(root, 'servers/sandbox/runner/runner.ts'))};
+const program = (body: string) => `import { quickjsRunner } from './servers/sandbox/runner/runner.ts';
   const runner = quickjsRunner(); const go = (code, timeoutMs = 60000) => runner.run({ program: { kind: 'snippet', code }, input: undefined, timeoutMs, clock: 'real' });
   ${body}`;
 
 describe('the processes', linux, () => {
-  const node = ['--import', 'tsx', '--input-type=module', '-e'];
-
   test('no environment, and nothing left when the server is killed while calls spin', async () => {
     const code = program(
       `await go('1'); for (let i = 0; i < 3; i++) void go('for (;;);'); setTimeout(() => console.log(runner.stats().pid), 300);`,
     );
-    const server = spawn(process.execPath, [...node, code], {
+    const server = spawn(process.execPath, inline(code), {
       cwd: root,
       env: { ...process.env, SECRET: 'hush' },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -187,7 +184,7 @@ describe('the processes', linux, () => {
 
   test('a runner that nobody closed does not keep its process', async () => {
     const code = program(`runner.warm(); console.log((await go('40 + 2')).value);`);
-    const { stdout } = await promisify(execFile)(process.execPath, [...node, code], {
+    const { stdout } = await promisify(execFile)(process.execPath, inline(code), {
       cwd: root,
       timeout: 10_000,
     });
@@ -197,7 +194,10 @@ describe('the processes', linux, () => {
   test('the built form finds its files from any chunk', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'kuznia-runner-'));
     const { build } = await import('esbuild');
-    writeFileSync(join(folder, 'main.mjs'), program(`console.log((await go('6 * 7')).value);`));
+    writeFileSync(
+      join(folder, 'main.mjs'),
+      program(`console.log((await go('6 * 7')).value);`).replace("'./", `'${root}`),
+    );
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
     const entries = {
       'host/main': join(folder, 'main.mjs'),

@@ -12,7 +12,7 @@ import { storeSecrets } from '../kit/secret-source.ts';
 import { environmentSecrets, redact, resolveSecret } from '../kit/secrets.ts';
 import { command } from '../host/secret.ts';
 import { authHome, keep } from './auth-kit.ts';
-import { cleanEnv } from './support.ts';
+import { cleanEnv, inline } from './support.ts';
 
 const store = (home: string) => new SecretStore(home, {});
 
@@ -81,7 +81,7 @@ const writer = `import { SecretStore } from './kit/secret-store.ts';
     await store.update((all) => { all[who + '-' + i] = { kind: 'secret', value: 'canary-' + who + i, origins: [], added: '' }; });
     process.stdout.write('.');
   }`;
-const args = (...more: string[]) => ['--import', 'tsx', '--input-type=module', '-e', writer, ...more];
+const args = (...more: string[]) => [...inline(writer), ...more];
 
 test('two processes write at once, and nothing is lost', async (t) => {
   const home = authHome(t);
@@ -112,12 +112,11 @@ test('a writer that is killed at any instant leaves the old state or the new', a
 
 test('kuznia secret: values come by a pipe, are never shown, and lists hold none', async (t) => {
   const home = authHome(t);
-  const cli = new URL('../host/secret.ts', import.meta.url).href;
-  const code = `const { command } = await import(${JSON.stringify(cli)}); const { exitCode } = await import(${JSON.stringify(new URL('../host/terminal/io.ts', import.meta.url).href)});
+  const code = `const { command } = await import('./host/secret.ts'); const { exitCode } = await import('./host/terminal/io.ts');
     const io = { out: (t) => process.stdout.write(t), err: (t) => process.stderr.write(t), env: process.env, interactive: false, colour: false, columns: () => 80 };
     try { process.exitCode = await command.run(process.argv.slice(1), io) } catch (e) { console.error(e.message); process.exitCode = exitCode(e) }`;
   const secret = async (words: string[], input = '') => {
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code, ...words], {
+    const child = spawn(process.execPath, [...inline(code), ...words], {
       env: cleanEnv(home),
       stdio: 'pipe',
     });

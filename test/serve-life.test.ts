@@ -13,7 +13,7 @@ test('stdio: the server ends with its client', { timeout }, async (t) => {
     method: 'tools/call',
     params: { name: 'every_count', arguments: { to: 1000, ms: 20 }, _meta: { progressToken: 1 } },
   };
-  const [gone, deaf] = await Promise.all([startSession(t, 'every'), startSession(t, 'every')]);
+  const [gone, deaf] = await Promise.all([startSession(t, 'every-main'), startSession(t, 'every-main')]);
   for (const server of [gone, deaf]) {
     await server.send(long);
     await server.next('progress', (one) => one.method === 'notifications/progress');
@@ -28,7 +28,7 @@ test('stdio: the server ends with its client', { timeout }, async (t) => {
 });
 
 test('stdio: SIGTERM lets a call finish and its whole answer leave', { timeout }, async (t) => {
-  const [one, large] = await Promise.all([startSession(t, 'every'), startSession(t, 'every')]);
+  const [one, large] = await Promise.all([startSession(t, 'every-main'), startSession(t, 'every-main')]);
   await one.send({
     id: 1,
     method: 'tools/call',
@@ -53,8 +53,8 @@ test('stdio: SIGTERM lets a call finish and its whole answer leave', { timeout }
 });
 
 test('a server that cannot start says why and exits with 2', { timeout }, async (t) => {
-  const broken = start(t, 'every', { env: { EVERY_BROKEN: 'glpat-abcdefghijklmnopqrst' } });
-  const misused = start(t, 'every', { args: ['--sse'] });
+  const broken = start(t, 'every-main', { env: { EVERY_BROKEN: 'glpat-abcdefghijklmnopqrst' } });
+  const misused = start(t, 'every-main', { args: ['--sse'] });
   assert.deepEqual(await Promise.all([broken.exited, misused.exited]), [2, 2]);
   assert.equal(broken.stderr(), 'kuznia: cannot open: [secret]\n');
   assert.equal(misused.stderr(), 'kuznia: --sse needs --http [HOST:]PORT: the old transport is HTTP too.\n');
@@ -80,7 +80,7 @@ test('HTTP: closing lets calls finish, cancels the others, and tells both', { ti
 
 /** A server process on a port of its choice. */
 async function startHttp(t: TestContext, args: string[] = [], env: Record<string, string> = {}) {
-  const server = start(t, 'every', { args: ['--http', '0', ...args], env });
+  const server = start(t, 'every-main', { args: ['--http', '0', ...args], env });
   const url = await until(
     `the address; ${server.stderr()}`,
     () => /^MCP at (\S+)$/m.exec(server.stderr())?.[1],
@@ -127,7 +127,7 @@ test('HTTP: what cannot be served is said, with exit code 2', { timeout }, async
   ];
   await Promise.all(
     cases.map(async ([where, says]) => {
-      const server = start(t, 'every', { args: ['--http', where] });
+      const server = start(t, 'every-main', { args: ['--http', where] });
       assert.equal(await server.exited, 2, where);
       assert.match(server.stderr(), says);
     }),

@@ -27,7 +27,7 @@ async function call(process: Process, id: number, name: string, args: object = {
 }
 
 test('stdio: what is no message is answered, and the connection goes on', { timeout }, async (t) => {
-  const server = await startSession(t, 'every');
+  const server = await startSession(t, 'every-main');
   const refused = async (line: string, id: string | number | null, code: number, says: RegExp) => {
     await server.send(`${line}\n`);
     const { error } = await server.answer(id);
@@ -61,7 +61,7 @@ test(
   'stdio: a message past the limit is refused as it streams by, and never held',
   { timeout },
   async (t) => {
-    const server = await startSession(t, 'every');
+    const server = await startSession(t, 'every-main');
     assert.equal((await call(server, 1, 'every_say', { text: 'warm' })).isError, false);
     const before = rssMb(server.pid);
     let most = before;
@@ -97,7 +97,7 @@ test(
 );
 
 test('stdio: errors name the next step, and leak nothing', { timeout }, async (t) => {
-  const server = await startSession(t, 'every');
+  const server = await startSession(t, 'every-main');
   const unknown = await call(server, 1, 'every_sey');
   assert.equal(unknown.error?.code, -32602);
   assert.match(unknown.error?.message ?? '', /^There is no tool `every_sey`\. Nearest: every_say/);
@@ -156,7 +156,7 @@ test('stdio: errors name the next step, and leak nothing', { timeout }, async (t
 });
 
 test('stdio: progress, cancel, deadline, jobs', { timeout }, async (t) => {
-  const server = await startSession(t, 'every');
+  const server = await startSession(t, 'every-main');
   await call(server, 1, 'every_count', { to: 5, ms: 1 }, { progressToken: 'p' });
   const steps = server.lines
     .map((line) => Message.parse(parsed(line)).params?.['progress'])
@@ -219,7 +219,7 @@ test(
   'stdio: a person is asked where the client can, and an answer counts for its question only',
   { timeout },
   async (t) => {
-    const [mute, server] = [await startSession(t, 'every'), start(t, 'every')];
+    const [mute, server] = [await startSession(t, 'every-main'), start(t, 'every-main')];
     const elsewhere = 'A person has to decide this. Outside this client: every erase x';
     assert.equal((await call(mute, 1, 'every_erase', { what: 'x' })).text, elsewhere);
 

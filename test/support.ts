@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,13 +18,32 @@ import type { ServerDefinition } from '../kit/tool.ts';
 /** The newest revision, which has no sessions. */
 export const MODERN = '2026-07-28';
 
-/** A server as a command: a fixture's name, or the path of a script. TypeScript runs through tsx. */
+/** A server as a command: a fixture's name, or the path of a script. */
 export function command(server: string, ...args: string[]): { command: string; args: string[] } {
   const path = server.includes('/')
     ? server
     : fileURLToPath(new URL(`fixtures/${server}.ts`, import.meta.url));
-  const loader = path.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
-  return { command: process.execPath, args: [...loader, path, ...args] };
+  return { command: process.execPath, args: [...runnable(path), ...args] };
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** How Node runs a script: as `npm test` has bundled it, else TypeScript through tsx. */
+export function runnable(path: string): string[] {
+  const folder = process.env['KUZNIA_TEST_BUILT'];
+  const built = folder && join(folder, relative(root, path)).replace(/\.ts$/, '.js');
+  if (built && existsSync(built)) return [built];
+  return path.endsWith('.ts') ? ['--import', import.meta.resolve('tsx'), path] : [path];
+}
+
+/** Node's arguments for some lines that import modules of ours by their path from the root: `./kit/call.ts`. */
+export function inline(code: string): string[] {
+  const plain = code.replaceAll(/(['"])\.(\/[\w/-]+\.ts)\1/g, (whole, quote: string, path: string) => {
+    const [built = ''] = runnable(join(root, path));
+    return built.endsWith('.js') ? `${quote}${built}${quote}` : whole;
+  });
+  const loader = /['"]\.\/[\w/-]+\.ts['"]/.test(plain) ? ['--import', import.meta.resolve('tsx')] : [];
+  return [...loader, '--input-type=module', '-e', plain];
 }
 
 /** The reason to skip a test that needs what .ci/ makes; with REQUIRE_REAL=1 its absence is a failure instead. */

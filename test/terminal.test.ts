@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { displayWidth } from '../host/terminal/text.ts';
 import { ollamaDouble, type Asked, type OllamaDouble, type Reply } from './doubles/ollama.ts';
+import { runnable } from './support.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const found = spawnSync('tmux', ['-V']).status === 0;
@@ -72,7 +73,7 @@ before(async () => {
   double = await ollamaDouble({ reply, paceMs: 40 });
   const env = { KUZNIA_HOME: home, OLLAMA_HOST: double.url, NO_COLOR: '1' };
   const settings = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
-  const main = [process.execPath, '--import', 'tsx', join(root, 'host', 'main.ts')];
+  const main = [process.execPath, ...runnable(join(root, 'host', 'main.ts'))];
   await tmux('new-session', '-d', '-s', 'chat', '-x', '80', '-y', '30', '-c', root, ...settings, ...main);
 });
 
