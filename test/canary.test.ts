@@ -94,6 +94,7 @@ async function start(t: TestContext) {
   const kuznia = (args: string[], input = '') =>
     new Promise<string>((done) => {
       const child = spawn(process.execPath, [main, ...args], {
+        cwd: home,
         env: {
           PATH: process.env['PATH'],
           HOME: home,
