@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { kuzniaHome } from '../kit/config.ts';
 import { secretName, secretStore } from '../kit/secret-store.ts';
 import { registerSecret } from '../kit/secrets.ts';
+import { ToolError } from '../kit/tool.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 
 const help = `
@@ -12,6 +13,8 @@ kuznia secret: tokens, passwords and two-factor apps, kept encrypted in KUZNIA_H
 Usage: kuznia secret add NAME [--origin URL]...          a password or token
        kuznia secret add NAME --totp [--qr FILE] [--origin URL]...
                                  a two-factor app: otpauth:// URI, seed, Google Authenticator export, or a QR picture
+       kuznia secret add NAME --page [--totp] [--origin URL]...
+                                 either of them, entered on a page of this computer that closes itself
        kuznia secret allow NAME URL                      a site where it may be typed in
        kuznia secret rotate NAME                         another value for the same name
        kuznia secret rm NAME
@@ -20,6 +23,7 @@ Usage: kuznia secret add NAME [--origin URL]...          a password or token
   --origin URL  a site where a tool may type it in; settings need none (repeatable)
   --totp        enrol a two-factor app
   --qr FILE     its QR code as a PNG or JPEG picture
+  --page        prints the address of a page for this browser, open for one entry and at most 5 minutes
   --json        the result as one JSON object
 
 Example: pass show gitlab | kuznia secret add gitlab-token
@@ -32,6 +36,7 @@ export const command: Command = {
       origin: { type: 'string', multiple: true, default: [] },
       totp: { type: 'boolean', default: false },
       qr: { type: 'string' },
+      page: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     });
     const [action = 'list', name = '', site = '', ...more] = positionals;
@@ -69,30 +74,94 @@ export const command: Command = {
       await change(home, name, ({ origins }) => ({ origins: [...new Set([...origins, origin])] }));
       return done({ allowed: origin, name }, `${name} may be used at ${origin}.`);
     }
-    if (values.totp || values.qr !== undefined) {
-      if (action !== 'add')
-        throw new UsageError('A seed is not rotated: remove the entry and enrol the new one.');
-      const { enrol } = await import('../servers/auth/definition.ts');
-      const source =
-        values.qr === undefined
-          ? { text: await typed('otpauth:// URI or seed: ', io) }
-          : { picture: values.qr };
-      const added = await enrol(home, name, source, origins);
-      const lines = added.map(
-        ({ name, issuer, account }) => `  totp://${name}  ${[issuer, account].filter(Boolean).join(', ')}`,
-      );
-      return done({ added }, `Enrolled:\n${lines.join('\n')}`);
+    const totp = values.totp || values.qr !== undefined;
+    if (totp && action !== 'add')
+      throw new UsageError('A seed is not rotated: remove the entry and enrol the new one.');
+    const kept = async (given: Given) => {
+      if ('picture' in given || given.totp) return enrolled(home, name, given, origins);
+      registerSecret(given.text, { label: name });
+      if (action === 'add') await add(home, name, given.text, origins);
+      else await change(home, name, () => ({ value: given.text }));
+      const result = { [action === 'add' ? 'added' : 'rotated']: name };
+      return { result, text: `Kept. Settings name it secret://${name}` };
+    };
+    if (values.page) {
+      if (values.qr !== undefined) throw new UsageError('The picture is given on the page: leave --qr out.');
+      await refuseTaken(home, name, action);
+      const kinds = action === 'rotate' ? 'secret' : totp ? 'totp' : 'either';
+      const { result, text } = await onPage({ name, origins, kinds, keep: kept }, io);
+      return done(result, text);
     }
-    const value = await typed(`Value of ${name}: `, io);
-    registerSecret(value, { label: name });
-    if (action === 'add') await add(home, name, value, origins);
-    else await change(home, name, () => ({ value }));
-    return done(
-      { [action === 'add' ? 'added' : 'rotated']: name },
-      `Kept. Settings name it secret://${name}`,
-    );
+    const text = totp ? 'otpauth:// URI or seed: ' : `Value of ${name}: `;
+    const given = values.qr === undefined ? { text: await typed(text, io), totp } : { picture: values.qr };
+    const { result, text: said } = await kept(given);
+    return done(result, said);
   },
 };
+
+/** What was entered: a text, or the picture of a QR code as a file or its bytes. */
+type Given = { text: string; totp: boolean } | { picture: string | Uint8Array };
+
+interface Kept {
+  result: object;
+  text: string;
+}
+
+async function enrolled(home: string, name: string, given: Given, origins: string[]): Promise<Kept> {
+  const { enrol } = await import('../servers/auth/definition.ts');
+  const added = await enrol(home, name, given, origins);
+  const lines = added.map(
+    ({ name, issuer, account }) => `  totp://${name}  ${[issuer, account].filter(Boolean).join(', ')}`,
+  );
+  return { result: { added }, text: `Enrolled:\n${lines.join('\n')}` };
+}
+
+/** The address stands on stderr, so that the result alone is on stdout. */
+async function onPage(
+  asked: {
+    name: string;
+    origins: string[];
+    kinds: 'secret' | 'totp' | 'either';
+    keep: (given: Given) => Promise<Kept>;
+  },
+  io: Io,
+): Promise<Kept> {
+  const { enterOnPage } = await import('../servers/auth/definition.ts');
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal);
+  let kept: Kept | undefined;
+  try {
+    await enterOnPage({
+      ...asked,
+      keep: async (given) => {
+        kept = await asked.keep(given).catch((error: unknown) => {
+          // The page shows what a person can mend.
+          throw error instanceof UsageError ? new ToolError(error.message) : error;
+        });
+        return kept.text;
+      },
+      show: (url) =>
+        io.err(`Open ${url}\nin a browser of this computer. It is good for one entry, and 5 minutes.\n`),
+      signal: stop.signal,
+    });
+  } finally {
+    process.removeListener('SIGINT', onSignal);
+  }
+  if (!kept) throw new Error('the page closed without an entry');
+  return kept;
+}
+
+/** Before somebody goes to a page for nothing. */
+async function refuseTaken(home: string, name: string, action: string): Promise<void> {
+  const known = await secretStore(home).get(name);
+  if (action === 'add' && known) throw taken(name);
+  if (action === 'rotate' && !known) throw unknown(name);
+}
+
+const taken = (name: string) =>
+  new UsageError(`${name} is there already. Another value: kuznia secret rotate ${name}`);
+const unknown = (name: string) => new UsageError(`There is no secret ${name}. See kuznia secret list.`);
 
 async function list(home: string, json: boolean, io: Io): Promise<number> {
   const store = secretStore(home, io.env);
@@ -127,8 +196,7 @@ async function list(home: string, json: boolean, io: Io): Promise<number> {
 async function add(home: string, name: string, value: string, origins: string[]): Promise<void> {
   const added = new Date().toISOString();
   await secretStore(home).update((all) => {
-    if (all[name])
-      throw new UsageError(`${name} is there already. Another value: kuznia secret rotate ${name}`);
+    if (all[name]) throw taken(name);
     all[name] = { kind: 'secret', value, origins, added };
   });
 }
@@ -138,7 +206,7 @@ type Entry = Awaited<ReturnType<ReturnType<typeof secretStore>['all']>>[string];
 async function change(home: string, name: string, to: (entry: Entry) => Partial<Entry>): Promise<void> {
   await secretStore(home).update((all) => {
     const entry = all[name];
-    if (!entry) throw new UsageError(`There is no secret ${name}. See kuznia secret list.`);
+    if (!entry) throw unknown(name);
     const changed = to(entry);
     if (changed.value !== undefined && entry.kind !== 'secret') {
       throw new UsageError(`${name} is no plain secret: enrol it again, or kuznia login ${name}.`);
@@ -149,8 +217,7 @@ async function change(home: string, name: string, to: (entry: Entry) => Partial<
 
 async function remove(home: string, name: string): Promise<void> {
   await secretStore(home).update((all) => {
-    if (!Object.hasOwn(all, name))
-      throw new UsageError(`There is no secret ${name}. See kuznia secret list.`);
+    if (!Object.hasOwn(all, name)) throw unknown(name);
     delete all[name];
   });
 }

@@ -30,6 +30,11 @@ export async function enrol(...args: Parameters<typeof import('./enrol.ts').enro
   return (await import('./enrol.ts')).enrol(...args);
 }
 
+/** A page on which a person enters a secret; see `page.ts`. */
+export async function enterOnPage(...args: Parameters<typeof import('./page.ts').enterOnPage>) {
+  return (await import('./page.ts')).enterOnPage(...args);
+}
+
 /** Each code source with whether it can be reached, for `kuznia doctor`. */
 export async function sources(runtime: Pick<Runtime, 'home' | 'env'>, signal: AbortSignal) {
   const open = await openAuth(settings(runtime), runtime);

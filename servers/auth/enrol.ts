@@ -5,8 +5,8 @@ import { fromUri, type Enrolled } from './enrol-uri.ts';
 import { fromMigration } from './migration.ts';
 import { qrTexts } from './qr.ts';
 
-/** What a person enrols: a URI or seed as text, or a picture of its QR code. */
-type EnrolSource = { text: string } | { picture: string };
+/** What a person enrols: a URI or seed as text, or a picture of its QR code, as a file or its bytes. */
+type EnrolSource = { text: string } | { picture: string | Uint8Array };
 
 /**
  * Adds two-factor entries to the store: one, or as many as an export of Google Authenticator holds, named after it

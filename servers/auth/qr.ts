@@ -4,11 +4,15 @@ import { ToolError } from '../../kit/tool.ts';
 
 const MOST_BYTES = 20 * 1024 * 1024;
 
-/** The texts of the QR codes in a picture (PNG, JPEG). Read here, by ZXing in WebAssembly: no picture leaves the machine. */
-export async function qrTexts(path: string): Promise<string[]> {
-  const bytes = await readFile(path);
+/**
+ * The texts of the QR codes in a picture (PNG, JPEG), which is a file or its bytes. Read here, by ZXing in WebAssembly: no
+ * picture leaves the machine.
+ */
+export async function qrTexts(picture: string | Uint8Array): Promise<string[]> {
+  const path = typeof picture === 'string' ? picture : 'the picture';
+  const bytes = typeof picture === 'string' ? await readFile(picture) : picture;
   if (bytes.length > MOST_BYTES)
-    throw new ToolError(`${path} has more than 20 MB. Cut the picture to the code.`);
+    throw new ToolError(`In ${path} are more than 20 MB. Cut the picture to the code.`);
   const { prepareZXingModule, readBarcodes } = await import('zxing-wasm/reader');
   // Without this it is fetched from a CDN.
   const wasm = await readFile(createRequire(import.meta.url).resolve('zxing-wasm/reader/zxing_reader.wasm'));
@@ -18,7 +22,7 @@ export async function qrTexts(path: string): Promise<string[]> {
   try {
     found = await readBarcodes(new Uint8Array(bytes), { formats: ['QRCode'], tryHarder: true });
   } catch {
-    throw new ToolError(`${path} is no picture that can be read. Give a PNG or JPEG.`);
+    throw new ToolError(`What is in ${path} is no picture that can be read. Give a PNG or JPEG.`);
   }
   const texts = found.map(({ text }) => text).filter((text) => text !== '');
   if (texts.length > 0) return texts;
