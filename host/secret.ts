@@ -1,9 +1,8 @@
-import { Writable } from 'node:stream';
-import { createInterface } from 'node:readline/promises';
 import { kuzniaHome } from '../kit/config.ts';
 import { secretName, secretStore } from '../kit/secret-store.ts';
 import { registerSecret } from '../kit/secrets.ts';
 import { ToolError } from '../kit/tool.ts';
+import { typed } from './terminal/hidden.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 
 const help = `
@@ -229,29 +228,4 @@ function originOf(text: string): string {
     );
   }
   return new URL(text).origin;
-}
-
-/** From a pipe, whole and without its last line break; on a terminal one line, without showing it. */
-async function typed(label: string, io: Io): Promise<string> {
-  if (!io.interactive) {
-    let text = '';
-    for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
-    const value = text.replace(/\r?\n$/, '');
-    if (value === '')
-      throw new UsageError(
-        'Nothing was piped in. For example: pass show gitlab | kuznia secret add gitlab-token',
-      );
-    return value;
-  }
-  io.out(label);
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
-  try {
-    const value = (await lines.question('')).trim();
-    io.out('\n');
-    if (value === '') throw new UsageError('Nothing was typed. Nothing was changed.');
-    return value;
-  } finally {
-    lines.close();
-  }
 }
