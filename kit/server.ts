@@ -3,7 +3,6 @@ import {
   ProtocolError,
   ProtocolErrorCode,
   inputRequired,
-  inputResponse,
   type CallToolRequest,
   type CallToolResult,
   type InputRequiredResult,
@@ -14,6 +13,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { answerOf, canFillForms, canOpenUrls, decision, elicitation, visitedOf } from './elicit.ts';
 import type { Listing } from './listing.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
 import { passedHandlers, type Passed, type PassingCaller, type Served } from './passed.ts';
@@ -167,6 +167,9 @@ function toolHandlers(server: Server, serving: Serving) {
           requestState: outcome.about,
         });
       }
+      if (outcome.kind === 'visit') {
+        return inputRequired({ inputRequests: { visit: inputRequired.elicitUrl(outcome.visit) } });
+      }
       return { content: [{ type: 'text', text: outcome.message }], isError: true };
     },
   };
@@ -184,8 +187,6 @@ function passedResult({ text, value, images = [] }: Passed): CallToolResult {
     ...(value && { structuredContent: value }),
   };
 }
-
-const decision = z.object({ approve: z.boolean().describe('approve it') });
 
 function listedTool({ inputSchema, outputSchema, ...tool }: Listing) {
   return {
@@ -210,6 +211,8 @@ function caller(server: Server, ctx: ServerContext): PassingCaller & { told: () 
     client: identity === undefined ? client.name.replace(/^token:/, '') : `token:${identity}`,
     identity,
     canAsk: client.canAsk,
+    canVisit: client.canVisit,
+    visited: visitedOf(ctx),
     answer,
     form,
     about: ctx.mcpReq.requestState(),
@@ -236,39 +239,28 @@ function turnOf(ctx: ServerContext): string | undefined {
   return typeof turn === 'string' && turn.length <= 64 ? turn : undefined;
 }
 
-const elicitation = z.object({ form: z.object({}).optional(), url: z.object({}).optional() });
-
 const envelopeInfo = z.object({
   'io.modelcontextprotocol/clientInfo': z.object({ name: z.string() }).optional(),
   'io.modelcontextprotocol/clientCapabilities': z.object({ elicitation: elicitation.optional() }).optional(),
 });
 
 /** Modern requests say who they are themselves; a 2025 connection said it once, at `initialize`. */
-function clientOf(server: Server, ctx: ServerContext): { name: string; canAsk: boolean } {
+function clientOf(server: Server, ctx: ServerContext): { name: string; canAsk: boolean; canVisit: boolean } {
   if (ctx.mcpReq.envelope) {
     const said = envelopeInfo.safeParse(ctx.mcpReq.envelope).data;
+    const elicits = said?.['io.modelcontextprotocol/clientCapabilities']?.elicitation;
     return {
       name: said?.['io.modelcontextprotocol/clientInfo']?.name ?? 'unknown',
-      canAsk: canFillForms(said?.['io.modelcontextprotocol/clientCapabilities']?.elicitation),
+      canAsk: canFillForms(elicits),
+      canVisit: canOpenUrls(elicits),
     };
   }
+  const elicits = server.getClientCapabilities()?.elicitation;
   return {
     name: server.getClientVersion()?.name ?? 'unknown',
-    canAsk: canFillForms(server.getClientCapabilities()?.elicitation),
+    canAsk: canFillForms(elicits),
+    canVisit: canOpenUrls(elicits),
   };
-}
-
-/** "An empty capabilities object is equivalent to declaring support for form mode only" (MCP, Elicitation). */
-const canFillForms = (said: { form?: unknown; url?: unknown } | undefined) =>
-  said !== undefined && (said.form !== undefined || said.url === undefined);
-
-function answerOf(ctx: ServerContext): Pick<PassingCaller, 'answer' | 'form'> {
-  const response = inputResponse(ctx.mcpReq.inputResponses, 'decision');
-  if (response.kind === 'missing') return { answer: 'none' };
-  if (response.kind !== 'elicit' || response.action === 'cancel') return { answer: 'dismissed' };
-  if (response.action !== 'accept') return { answer: 'declined' };
-  const approved = decision.safeParse(response.content).data?.approve === true;
-  return { answer: approved ? 'accepted' : 'declined', form: { ...response.content } };
 }
 
 function unknownTool(name: string, mounted: Served[], may: (name: string) => boolean): string {

@@ -15,6 +15,14 @@ export interface ToolContext {
   /** Tells the client how far a long call is. `total` may be unknown. */
   progress(done: number, total?: number, note?: string): void;
   journal: Journal;
+  /** What the person said to the address of `visit`; undefined where the client opens none. */
+  visited?: 'accepted' | 'declined';
+}
+
+/** An address that a person opens, with why. */
+export interface Visit {
+  url: string;
+  message: string;
 }
 
 /** A question that a person answers before `run` starts. */
@@ -62,6 +70,11 @@ interface ToolSpec<Deps, I extends Shape, O extends Shape> {
   /** Only reads. Asked before `run`; undefined means that nothing need be asked. */
   confirm?: (input: z.output<I>, deps: Deps, ctx: ToolContext) => Promise<Question | undefined>;
   /**
+   * Begins what a person completes at an address. Called instead of `run` where the client opens addresses (MCP,
+   * elicitation in URL mode); `run` comes after the person's answer, and is told it. Not for a tool that has `confirm`.
+   */
+  visit?: (input: z.output<I>, deps: Deps, ctx: ToolContext) => Promise<Visit>;
+  /**
    * Only reads. What a dry run of an `openWorld` write says it would send; without it the kit runs `run` with writing
    * HTTP requests held back and tells the first. Needed where several follow each other, or a program does the writing.
    */
@@ -83,6 +96,7 @@ export interface Tool<Deps> {
   examples: string[];
   inputSchema: () => JsonObject;
   outputSchema: () => JsonObject;
+  visit?: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<Visit>;
   preview?: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<unknown>;
   confirm: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<Question | undefined>;
   run: (raw: unknown, deps: Deps, ctx: ToolContext) => Promise<JsonObject>;
@@ -95,7 +109,7 @@ export function toolFor<Deps>(): <I extends Shape, O extends Shape>(
   spec: ToolSpec<Deps, I, O>,
 ) => Tool<Deps> {
   return (spec) => {
-    const { preview } = spec;
+    const { preview, visit } = spec;
     const parse = (raw: unknown) => parseInput(spec.name, spec.input, raw);
     return {
       name: spec.name,
@@ -110,6 +124,7 @@ export function toolFor<Deps>(): <I extends Shape, O extends Shape>(
       examples: spec.examples ?? [],
       inputSchema: () => listedSchema(spec.input, 'input'),
       outputSchema: () => listedSchema(spec.output, 'output'),
+      ...(visit && { visit: async (raw: unknown, deps, ctx) => visit(parse(raw), deps, ctx) }),
       ...(preview && {
         preview: async (raw: unknown, deps, ctx) => preview(parse(raw), deps, ctx),
       }),

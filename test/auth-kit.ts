@@ -49,11 +49,15 @@ export async function keep(
 }
 
 /** The auth server behind a real client, in this process. */
-export async function openAuthServer(t: Ending, home: string) {
+export async function openAuthServer(
+  t: Ending,
+  home: string,
+  connected: Client = new Client({ name: 'test', version: '0' }, { capabilities: {} }),
+) {
   const [near, far] = InMemoryTransport.createLinkedPair();
   const journal = openJournal(home);
   const served = await serveInProcess(mountable(auth), far, { home, journal, env: {} });
-  const client = new Client({ name: 'test', version: '0' }, { capabilities: {} });
+  const client = connected;
   await client.connect(near);
   let closed = false;
   const close = async () => {

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { createServer } from 'node:http';
-import { test, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { accessToken, oauthTokens } from '../kit/secret-oauth.ts';
@@ -13,20 +11,8 @@ import { storeSecrets } from '../kit/secret-source.ts';
 import { redact, resolveSecret } from '../kit/secrets.ts';
 import { login } from '../servers/auth/definition.ts';
 import { authHome, openAuthServer } from './auth-kit.ts';
+import { provider } from './doubles/oauth-provider.ts';
 import { inline, until } from './support.ts';
-
-/** A real provider; access tokens live for so many seconds. */
-async function provider(t: TestContext, seconds = 3600): Promise<string> {
-  const script = fileURLToPath(new URL('fixtures/codes/provider.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script, String(seconds)], { stdio: ['pipe', 'pipe', 'ignore'] });
-  const gone = once(child, 'exit');
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await gone;
-  });
-  for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('http')) return line;
-  throw new Error('the provider did not start');
-}
 
 const settings = (issuer: string, more: object = {}) => ({
   oauth: { site: { issuer, client_id: 'kuznia', scope: 'openid offline_access', ...more } },

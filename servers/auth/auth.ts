@@ -4,6 +4,7 @@ import { environmentSecrets, resolveSecret } from '../../kit/secrets.ts';
 import { ToolError, type Runtime } from '../../kit/tool.ts';
 import type { AuthConfig } from './config.ts';
 import { mailSource } from './mail.ts';
+import { SignIns } from './sign-ins.ts';
 import { smsSource } from './sms.ts';
 import type { CodeSource } from './source.ts';
 import { Tickets } from './tickets.ts';
@@ -18,8 +19,7 @@ export interface Auth {
   sources: CodeSource[];
   webhooks: Webhooks;
   resolve: typeof resolveSecret;
-  /** Sign-ins that a person has begun and not ended. */
-  signingIn: Map<string, AbortController>;
+  signIns: SignIns;
 }
 
 /** Opens nothing outside: mailboxes and listeners are opened while somebody waits for a code. */
@@ -42,12 +42,12 @@ export async function openAuth(
       ...Object.entries(config.mailboxes).map(([name, one]) => mailSource(name, one, resolve)),
       ...Object.entries(config.sms).map(([name, one]) => smsSource(name, one, resolve, webhooks)),
     ],
-    signingIn: new Map(),
+    signIns: new SignIns(home),
   };
 }
 
 export async function closeAuth(auth: Auth): Promise<void> {
-  for (const stop of auth.signingIn.values()) stop.abort();
+  auth.signIns.close();
   await auth.tickets.close();
   await Promise.all([auth.handles.close(), auth.webhooks.close()]);
 }

@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { ToolError, toolFor } from '../../kit/tool.ts';
 import type { Auth } from './auth.ts';
-import { clientOf, signIn, signOut, type SignInPrompt } from './oauth.ts';
+import { clientOf, signOut } from './oauth.ts';
 
 const tool = toolFor<Auth>();
 const name = z.string().describe('as in servers.auth.oauth');
+
+/** What a person who was just at the page needs at most; longer, and clients of 60 s give the call up. */
+const WAIT_MS = 20_000;
 
 export const signing = [
   tool({
@@ -16,31 +20,36 @@ export const signing = [
     openWorld: true,
     examples: ['sign me in to GitLab', 'connect my Google mailbox'],
     input: z.object({ name }),
-    output: z.object({ url: z.string(), code: z.string().optional(), until: z.string() }),
+    output: z.object({
+      signed_in: z.boolean().optional(),
+      url: z.string().optional(),
+      code: z.string().optional(),
+      until: z.string().optional(),
+    }),
     preview: async ({ name }, { config, resolve }) => {
       const { issuer, client_id, scope } = await clientOf(name, config.oauth[name], resolve);
       return { issuer, client_id, scope };
     },
-    async run({ name }, auth, { journal }) {
+    async visit({ name }, auth, { journal }) {
       const client = await clientOf(name, auth.config.oauth[name], auth.resolve);
-      auth.signingIn.get(name)?.abort();
-      const stop = new AbortController();
-      auth.signingIn.set(name, stop);
-      const began = performance.now();
-      const prompt = await new Promise<SignInPrompt>((resolve, reject) => {
-        const ended = (outcome: 'ok' | 'cancelled' | 'error') => {
-          if (auth.signingIn.get(name) === stop) auth.signingIn.delete(name);
-          journal.record({ kind: 'event', name: `sign-in ${name}`, ms: performance.now() - began, outcome });
-        };
-        signIn(auth.home, name, client, resolve, stop.signal).then(
-          () => ended('ok'),
-          (error: unknown) => {
-            ended(stop.signal.aborted ? 'cancelled' : 'error');
-            reject(error);
-          },
+      const { url, code } = await auth.signIns.begin(name, client, journal).prompt;
+      const check = code === undefined ? '' : ` Check that the page shows the code ${code}.`;
+      return {
+        url,
+        message: `Sign in to ${client.issuer} as ${name}.${check} The token is kept on this computer, and no model sees it.`,
+      };
+    },
+    async run({ name }, auth, { journal, signal, visited }) {
+      const going = visited && auth.signIns.last(name);
+      if (visited === 'declined') {
+        going?.stop.abort();
+        throw new ToolError(
+          `The person did not open the page to sign in to ${name}. Ask whether they want to, then call again.`,
         );
-      });
-      const { url, code, expiresAt } = prompt;
+      }
+      if (going) return waited(going, signal);
+      const client = await clientOf(name, auth.config.oauth[name], auth.resolve);
+      const { url, code, expiresAt } = await auth.signIns.begin(name, client, journal).prompt;
       return { url, ...(code !== undefined && { code }), until: new Date(expiresAt).toISOString() };
     },
   }),
@@ -66,3 +75,19 @@ export const signing = [
     run: ({ name }, { home }) => signOut(home, name),
   }),
 ];
+
+/** The person has the page open: most are done in no time. */
+async function waited(
+  { prompt, done }: NonNullable<ReturnType<Auth['signIns']['last']>>,
+  signal: AbortSignal,
+) {
+  const late = new AbortController();
+  const pause = sleep(WAIT_MS, false, { signal: AbortSignal.any([signal, late.signal]) });
+  pause.catch(() => undefined); // ended with the wait
+  try {
+    if (await Promise.race([done.then(() => true), pause])) return { signed_in: true };
+  } finally {
+    late.abort();
+  }
+  return { signed_in: false, until: new Date((await prompt).expiresAt).toISOString() };
+}

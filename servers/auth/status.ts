@@ -49,7 +49,7 @@ export const status = [
         sources: await sourceStates(auth, test, signal),
         sign_ins: Object.keys(auth.config.oauth).map((name) => {
           const there = all[name]?.kind === 'oauth' ? ('signed in' as const) : ('signed out' as const);
-          return { name, state: auth.signingIn.has(name) ? ('waiting for the person' as const) : there };
+          return { name, state: auth.signIns.waits(name) ? ('waiting for the person' as const) : there };
         }),
       };
     },
