@@ -6,6 +6,7 @@ import { resolveSecret } from '../../kit/secrets.ts';
 import { log } from '../../kit/log.ts';
 import { ToolError } from '../../kit/tool.ts';
 import type { MailboxConfig } from './config.ts';
+import { readMail } from './mime.ts';
 import type { CodeSource, Ears, Listening, Message } from './source.ts';
 
 /** Codes are in the first text part; of a mail of 50 MB no more is read. */
@@ -232,23 +233,12 @@ async function look(
     if (address === undefined || !ears.wanted(head)) continue;
     const whole = await client.fetchOne(String(uid), { source: { maxLength: MOST_BYTES } }, { uid: true });
     if (!whole || !whole.source) continue;
-    const text = await parsed(whole.source);
+    const { text, html } = await readMail(whole.source);
     if (config.mark_read) await client.messageFlagsAdd(String(uid), ['\\Seen'], { uid: true });
-    const message: Message = { id, ...head, arrived, ...text };
+    const message: Message = { id, ...head, arrived, text, html };
     ears.heard(message);
   }
   return box.exists + 1;
-}
-
-async function parsed(source: Buffer): Promise<{ text: string; html: string }> {
-  const { default: PostalMime } = await import('postal-mime');
-  try {
-    const mail = await PostalMime.parse(source, { maxNestingDepth: 20, maxHeadersSize: 256 * 1024 });
-    return { text: mail.html ? '' : (mail.text ?? ''), html: mail.html ?? '' };
-  } catch {
-    // Nested or long past the limits: what can be read of it as it stands.
-    return { text: source.toString('utf8'), html: '' };
-  }
 }
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : 'no answer');
