@@ -12,9 +12,11 @@ import type { CodeSource, Ears, Listening, Message } from './source.ts';
 /** Codes are in the first text part; of a mail of 50 MB no more is read. */
 const MOST_BYTES = 512 * 1024;
 const CONNECT_MS = 10_000;
-/** Renewed long before the 29 minutes of RFC 2177, so that a dead connection is noticed while somebody waits. */
-const IDLE_MS = 60_000;
-const SILENCE_MS = 75_000;
+/**
+ * An IDLE is renewed long before the 29 minutes of RFC 2177, so that a dead connection is noticed while somebody waits; a
+ * connection that is silent for longer is given up.
+ */
+const LIMITS = { idleMs: 60_000, silenceMs: 75_000 };
 /** Between our clock and the mail server's. */
 const SKEW_MS = 120_000;
 const MOST_NEW = 50;
@@ -23,8 +25,13 @@ const MOST_NEW = 50;
 const refusedUntil = new Map<string, { until: number; times: number }>();
 
 /** An IMAP mailbox: IDLE in each folder while somebody waits for a code, nothing otherwise. */
-export function mailSource(name: string, config: MailboxConfig, resolve: typeof resolveSecret): CodeSource {
-  const connect = () => connected(name, config, resolve);
+export function mailSource(
+  name: string,
+  config: MailboxConfig,
+  resolve: typeof resolveSecret,
+  limits = LIMITS,
+): CodeSource {
+  const connect = () => connected(name, config, resolve, limits);
   return {
     name,
     kind: 'mail',
@@ -53,6 +60,7 @@ async function connected(
   name: string,
   config: MailboxConfig,
   resolve: typeof resolveSecret,
+  { idleMs, silenceMs }: typeof LIMITS,
 ): Promise<ImapFlow> {
   const secret = await resolve(
     config.oauth === undefined ? (config.password ?? '') : `secret://${config.oauth}`,
@@ -76,8 +84,8 @@ async function connected(
     disableAutoIdle: true,
     connectionTimeout: CONNECT_MS,
     greetingTimeout: CONNECT_MS,
-    socketTimeout: SILENCE_MS,
-    maxIdleTime: IDLE_MS,
+    socketTimeout: silenceMs,
+    maxIdleTime: idleMs,
   });
   client.on('error', (error: Error) => log.debug(`mailbox ${name}: ${error.message}`));
   try {
