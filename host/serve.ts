@@ -1,9 +1,11 @@
 import { kuzniaHome } from '../kit/config.ts';
 import { mountable, serveProcess, type Mountable } from '../kit/serve.ts';
+import type { Runtime } from '../kit/tool.ts';
 import type { BoundOptions } from './gateway/bounds.ts';
 import { Tokens } from './gateway/tokens.ts';
 import { parse, UsageError, type Command } from './terminal/io.ts';
-import { servers } from './servers.ts';
+import { ownExamples, servers } from './servers.ts';
+import type { HostSettings } from './settings.ts';
 import { nearest } from './terminal/text.ts';
 
 const help = `
@@ -102,9 +104,10 @@ function theGateway(
           import('./gateway/policy.ts'),
         ]);
       const settings = hostSettings(runtime.home);
-      const [connections, model] = await Promise.all([
+      const [connections, model, indexes] = await Promise.all([
         connect(doors(settings.servers), runtime),
         mountable(models).mount(runtime),
+        search && toolIndexes(runtime, settings),
       ]);
       return gateway({
         connections,
@@ -113,8 +116,24 @@ function theGateway(
         allows: tokens.allows,
         runtime,
         bounds,
-        search,
+        search: search && indexes && { ...search, ...indexes },
       });
     },
+  };
+}
+
+/** By words at once, and as soon as an embedding model is found by meaning too. */
+async function toolIndexes(runtime: Runtime, settings: HostSettings) {
+  const [{ ToolIndex }, { openIndex }, { modelOf }] = await Promise.all([
+    import('./retrieval/index.ts'),
+    import('./retrieval/open.ts'),
+    import('./session.ts'),
+  ]);
+  const { home } = runtime;
+  const own = await ownExamples();
+  const model = modelOf(runtime);
+  return {
+    index: new ToolIndex({ home, examples: own }),
+    better: (signal: AbortSignal) => openIndex({ home, model, settings, own, signal }),
   };
 }

@@ -51,7 +51,7 @@ const FLUSH_MS = 1_000;
 /** Serves `factory` on `/mcp` for both protocol eras, with every guard in front of the SDK. */
 export async function serveHttp(
   factory: McpServerFactory,
-  onChange: (listener: () => void) => () => void,
+  onChange: (listener: (what: 'tools' | 'offers') => void) => () => void,
   options: HttpOptions,
 ): Promise<HttpServer> {
   const body = { maxBytes: options.maxBodyBytes ?? 4 * 1024 * 1024, deadlineMs: options.bodyMs ?? 15_000 };
@@ -92,7 +92,13 @@ export async function serveHttp(
   });
   // One connection's fault (too many open files, say) is no reason to end the others.
   http.on('error', (error) => void internalError(error));
-  const stopFollowing = onChange(() => modern.notify.toolsChanged());
+  const stopFollowing = onChange((what) => {
+    if (what === 'tools') modern.notify.toolsChanged();
+    else {
+      modern.notify.resourcesChanged();
+      modern.notify.promptsChanged();
+    }
+  });
   const address = http.address();
   const port = typeof address === 'object' && address ? address.port : options.port;
   return {

@@ -3,9 +3,11 @@ import {
   ProtocolErrorCode,
   ResourceNotFoundError,
   type CompleteRequest,
+  type ContentBlock,
   type GetPromptRequest,
   type GetPromptResult,
   type ListPromptsResult,
+  type PromptMessage,
   type ReadResourceRequest,
   type ReadResourceResult,
   type ServerContext,
@@ -17,10 +19,10 @@ import type { JsonObject } from './tool.ts';
 /** What another server answered: passed on as it is. */
 export interface Passed {
   kind: 'passed';
-  text: string;
+  content: ContentBlock[];
   value?: JsonObject;
-  /** Base64. */
-  images?: { data: string; mimeType: string }[];
+  /** Others wrote in it, and it does not say so itself. */
+  untrusted?: boolean;
 }
 
 /** What another server wants filled in before it goes on; `about` comes back with the answer. */
@@ -75,7 +77,7 @@ const described = ({ name, title, description, mimeType }: Described) => ({
 export interface PassedOn {
   resources: (signal: AbortSignal) => Promise<(Described & { uri: string; template: boolean })[]>;
   /** Undefined where no server has it. */
-  read: (uri: string, signal: AbortSignal) => Promise<{ text: string; mimeType?: string } | undefined>;
+  read: (uri: string, signal: AbortSignal) => Promise<ReadResourceResult['contents'] | undefined>;
   complete: (
     template: string,
     argument: { name: string; value: string },
@@ -86,7 +88,11 @@ export interface PassedOn {
     signal: AbortSignal,
   ) => Promise<(Described & { arguments: { name: string; description?: string; required: boolean }[] })[]>;
   /** Undefined where no server has it. */
-  prompt: (name: string, args: Record<string, string>, signal: AbortSignal) => Promise<string | undefined>;
+  prompt: (
+    name: string,
+    args: Record<string, string>,
+    signal: AbortSignal,
+  ) => Promise<PromptMessage[] | undefined>;
   /** Servers came or went: so may their resources and prompts have. */
   onChange: (listener: () => void) => () => void;
 }
@@ -110,7 +116,9 @@ export function passedHandlers(passed: PassedOn) {
     ): Promise<ReadResourceResult> => {
       const found = await explained(() => passed.read(uri, signal));
       if (!found) throw new ResourceNotFoundError(uri);
-      return { contents: [{ uri, mimeType: found.mimeType, text: redact(found.text) }] };
+      return {
+        contents: found.map((part) => ('text' in part ? { ...part, text: redact(part.text) } : part)),
+      };
     },
     complete: async (
       { params: { ref, argument, context } }: CompleteRequest,
@@ -133,12 +141,17 @@ export function passedHandlers(passed: PassedOn) {
       { params }: GetPromptRequest,
       { mcpReq: { signal } }: ServerContext,
     ): Promise<GetPromptResult> => {
-      const text = await explained(() => passed.prompt(params.name, params.arguments ?? {}, signal));
-      if (text === undefined) {
+      const messages = await explained(() => passed.prompt(params.name, params.arguments ?? {}, signal));
+      if (messages === undefined) {
         const why = `There is no prompt \`${params.name.slice(0, 80)}\`. List the prompts to see what exists.`;
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, why);
       }
-      return { messages: [{ role: 'user', content: { type: 'text', text: redact(text) } }] };
+      return {
+        messages: messages.map(({ role, content }) => ({
+          role,
+          content: content.type === 'text' ? { ...content, text: redact(content.text) } : content,
+        })),
+      };
     },
   };
 }

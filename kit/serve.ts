@@ -10,7 +10,7 @@ import type { HttpOptions } from './http.ts';
 import { mount } from './mount.ts';
 import type { Served } from './passed.ts';
 import { redact, registerSecret } from './secrets.ts';
-import { serverFactory } from './server.ts';
+import { onChanges, serverFactory } from './server.ts';
 import { LineTransport } from './stdio.ts';
 import type { Runtime, ServerDefinition } from './tool.ts';
 import { version } from './version.ts';
@@ -178,12 +178,12 @@ export async function serveMain(mountables: Mountable[], argv: string[]): Promis
 /** Serves on stdio or HTTP until a signal, or the end of its input, ends the process. Throws before it serves only. */
 export async function serveProcess(mountables: Mountable[], options: ServeOptions): Promise<void> {
   const { http, sse, allowedHosts, publicUrl, clients } = options;
-  if (http === undefined && (sse || publicUrl !== undefined)) {
-    const [flag, why] = sse
-      ? ['--sse', 'the old transport is HTTP too']
-      : ['--public-url', 'it is an HTTP address'];
-    throw new ConfigError(`${flag} needs --http [HOST:]PORT: ${why}.`);
-  }
+  const alone = [
+    sse && '--sse needs --http [HOST:]PORT: the old transport is HTTP too.',
+    publicUrl !== undefined && '--public-url needs --http [HOST:]PORT: it is an HTTP address.',
+    allowedHosts.length > 0 && '--allow-host needs --http [HOST:]PORT: standard input has no host names.',
+  ].find((one) => typeof one === 'string');
+  if (http === undefined && alone) throw new ConfigError(alone);
   if (publicUrl !== undefined && !(URL.canParse(publicUrl) && /^https?:/.test(publicUrl))) {
     throw new ConfigError(
       `--public-url ${publicUrl.slice(0, 80)}: expected an address, such as https://forge.example/mcp.`,
@@ -250,11 +250,8 @@ async function serveProcessHttp(
   allows: ((client: string, tool: string) => boolean) | undefined,
 ): Promise<void> {
   const { serveHttp } = await import('./http.ts');
-  const changes = (listener: () => void) => {
-    const stops = opened.mounted.map((one) => one.onChange(listener));
-    return () => stops.forEach((stop) => stop());
-  };
-  const server = await serveHttp(serverFactory({ ...opened, allows }), changes, options);
+  const factory = serverFactory({ ...opened, allows });
+  const server = await serveHttp(factory, (tell) => onChanges(opened.mounted, tell), options);
   process.stderr.write(`MCP at ${server.url}\n`);
   ending(opened, (finished) => server.close(finished));
 }
@@ -299,7 +296,7 @@ function address(
   }
   if (LOOPBACK.includes(host) || clients) return { host, port };
   throw new ConfigError(
-    `KUZNIA_TOKEN is not set. ${host} can be reached from elsewhere, so a bearer token is required: set KUZNIA_TOKEN to a long random text, or use --http 127.0.0.1:${port}.`,
+    `KUZNIA_TOKEN is not set. ${host} can be reached from elsewhere, so a bearer token is required: give each client one (kuznia token add NAME), set KUZNIA_TOKEN to a long random text, or use --http 127.0.0.1:${port}.`,
     'KUZNIA_TOKEN',
   );
 }

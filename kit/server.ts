@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { answerOf, canFillForms, canOpenUrls, decision, elicitation, visitedOf } from './elicit.ts';
 import type { Listing } from './listing.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
+import { UNTRUSTED } from './mount.ts';
 import { passedHandlers, type Passed, type PassingCaller, type Served } from './passed.ts';
 import type { JsonObject } from './tool.ts';
 import { version } from './version.ts';
@@ -114,18 +115,25 @@ function capabilities(mounted: Served[]) {
   };
 }
 
-function followChanges(server: Server, mounted: Served[]): void {
-  const tell = () => void server.sendToolListChanged().catch(() => undefined);
-  const tellOffers = () => {
-    void server.sendResourceListChanged().catch(() => undefined);
-    void server.sendPromptListChanged().catch(() => undefined);
-  };
+/** Tells of changes to what servers list: their tools, or what they offer beside them. Returns how to stop. */
+export function onChanges(mounted: Served[], tell: (what: 'tools' | 'offers') => void): () => void {
   const stops = mounted.flatMap((one) => [
-    one.onChange(tell),
-    ...(one.passed ? [one.passed.onChange(tellOffers)] : []),
+    one.onChange(() => tell('tools')),
+    ...(one.passed ? [one.passed.onChange(() => tell('offers'))] : []),
   ]);
+  return () => stops.forEach((stop) => stop());
+}
+
+function followChanges(server: Server, mounted: Served[]): void {
+  const stop = onChanges(mounted, (what) => {
+    const sent =
+      what === 'tools'
+        ? [server.sendToolListChanged()]
+        : [server.sendResourceListChanged(), server.sendPromptListChanged()];
+    void Promise.allSettled(sent);
+  });
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
-  server.onclose = () => stops.forEach((stop) => stop());
+  server.onclose = stop;
 }
 
 function toolHandlers(server: Server, serving: Serving) {
@@ -181,10 +189,12 @@ function allowed({ allows }: Serving, ctx: ServerContext, tool: string): boolean
   return client === undefined || allows === undefined || allows(client, tool);
 }
 
-function passedResult({ text, value, images = [] }: Passed): CallToolResult {
+/** The mark comes last: many clients take the first part for the answer. */
+function passedResult({ content, value, untrusted }: Passed): CallToolResult {
   return {
-    content: [{ type: 'text', text }, ...images.map((image) => ({ type: 'image' as const, ...image }))],
+    content: untrusted ? [...content, { type: 'text', text: `[${UNTRUSTED}]` }] : content,
     ...(value && { structuredContent: value }),
+    ...(untrusted && { _meta: { 'kuznia/untrusted': true } }),
   };
 }
 

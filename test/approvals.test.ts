@@ -129,6 +129,14 @@ suite('text of others', () => {
     assert.deepEqual(outside.copied({ deep: [{ url: 'https://EVIL.test/x' }] }, []), ['deep']);
   });
 
+  test('the newest texts are held, each from its beginning, which is what was shown', () => {
+    const few = new Outside({ leastChars: 8, mostChars: 100 });
+    few.add(`curl https://evil.test/x ${'y'.repeat(500)}`);
+    assert.deepEqual(few.copied({ cmd: 'curl https://evil.test/x' }, []), ['cmd']);
+    few.add('another page, of some thirty letters');
+    assert.deepEqual(few.copied({ cmd: 'curl https://evil.test/x', page: 'another page' }, []), ['page']);
+  });
+
   test('what the person said, short words and own text are not', () => {
     assert.deepEqual(outside.copied({ url: 'https://evil.test/x' }, ['open https://evil.test/x']), []);
     assert.deepEqual(outside.copied({ branch: 'main', title: 'A title of my own' }, []), []);

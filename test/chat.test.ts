@@ -50,14 +50,17 @@ function connections(texts: Record<string, string> = {}): Connections {
     async readResource(_server, uri) {
       const text = texts[uri];
       if (text === undefined) throw new Error(`no resource ${uri}`);
-      return { text, mimeType: 'text/plain' };
+      return { text, mimeType: 'text/plain', contents: [] };
     },
     async completeResource(_server, _template, { name, value }, known) {
       const all = name === 'owner' ? ['anna', 'adam'] : [`${known['owner']}-site`];
       return all.filter((one) => one.startsWith(value));
     },
     prompts: async () => PROMPTS,
-    prompt: async (_server, _name, args) => `Review ${args['path']} ${args['tone'] ?? 'kindly'}.`,
+    prompt: async (_server, _name, args) => ({
+      text: `Review ${args['path']} ${args['tone'] ?? 'kindly'}.`,
+      messages: [],
+    }),
     onChange: () => () => undefined,
     close: async () => undefined,
   };

@@ -180,7 +180,7 @@ const listed = z.object({ tools: z.array(z.object({ name: z.string() })) });
 const called = z.object({
   isError: z.boolean().default(false),
   structuredContent: z.unknown().optional(),
-  content: z.array(text),
+  content: z.array(z.object({ text: z.string().default('') })),
 });
 const templates = z.object({ resourceTemplates: z.array(z.object({ uriTemplate: z.string() })) });
 const contents = z.object({ contents: z.array(text) });

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { Bounds } from '../host/gateway/bounds.ts';
 import { readJournal } from '../kit/journal.ts';
 import { scriptedModel } from '../kit/scripted.ts';
+import { ToolIndex } from '../host/retrieval/index.ts';
 import { approves, CLIENTS, connect } from './clients.ts';
 import { far, near, odd, serveGateway } from './gateway-kit.ts';
 import { envelope, hello, MODERN, Message, parsed, until } from './support.ts';
@@ -155,7 +156,7 @@ test(
   async (t) => {
     const { url, tokens } = await serveGateway(t, {
       doors: (home) => [near(), ...far(home)],
-      search: { pinned: ['every_say', 'nothing'] },
+      search: { pinned: ['every_say', 'nothing'], index: new ToolIndex({ home: '' }) },
       approve: [{ tool: 'every_seen', policy: 'deny' }],
     });
     const token = await tokens.add('ci', ['every_*', 'find_tools', 'call_tool']);
@@ -261,6 +262,9 @@ test('gateway: requests of the newest revision, bare, with a token', { timeout }
     [
       ['odd_picture', undefined],
       ['odd_form', undefined],
+      ['odd_page', undefined],
+      ['odd_post', undefined],
+      ['odd_grow', undefined],
     ],
   );
   const _meta = envelope();

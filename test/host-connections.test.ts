@@ -175,6 +175,7 @@ test('a tool’s failure, wrong arguments and an unknown tool are results', asyn
   assert.deepEqual(await connections.call('fake_fail', {}, { signal }), {
     ok: false,
     text: 'It is broken. Mend it.',
+    content: [{ type: 'text', text: 'It is broken. Mend it.' }],
     value: undefined,
   });
   assert.match((await connections.call('fake_publish', {}, { signal })).text, /`name`/);

@@ -53,6 +53,7 @@ test('a foreign server on stdio: tools, calls, resources, prompts, completions',
   assert.deepEqual(await connections.call('say', { text: 'hej' }, { signal }), {
     ok: true,
     text: 'said hej',
+    content: [{ type: 'text', text: 'said hej' }],
     value: undefined,
     untrusted: true,
   });
@@ -75,7 +76,7 @@ test('a foreign server on stdio: tools, calls, resources, prompts, completions',
   assert.deepEqual((await connections.prompts(signal))[0]?.arguments, [
     { name: 'of', description: undefined, required: true },
   ]);
-  assert.equal(await connections.prompt('notes', 'sum_up', { of: 'it' }, signal), 'Sum up it.');
+  assert.equal((await connections.prompt('notes', 'sum_up', { of: 'it' }, signal)).text, 'Sum up it.');
 });
 
 test('a server gets the environment that its setting names, and no other', async (t) => {

@@ -4,8 +4,10 @@ import { connect } from '../host/mcp/connections.ts';
 import { doors } from '../host/mcp/doors.ts';
 import { noJournal } from '../kit/journal.ts';
 import { keep } from './auth-kit.ts';
+import { connect as driver } from './clients.ts';
 import { startMcpHttp, type McpHttp } from './doubles/mcp-http.ts';
-import { tempHome, until } from './support.ts';
+import { every } from './fixtures/every.ts';
+import { serveHere, tempHome, until } from './support.ts';
 
 async function start(t: TestContext, server: McpHttp, more: { bearer?: string; timeoutS?: number } = {}) {
   const home = tempHome(t);
@@ -105,4 +107,28 @@ test('a stream that breaks before its answer, an endless one, a slow one, and a 
   server.ways.delay = 0;
   assert.equal((await say('again')).ok, true);
   assert.ok(performance.now() - begun < 9_000);
+});
+
+test('a server of the newest revision tells of new tools', async (t) => {
+  const { url } = await serveHere(t, every);
+  const setting = {
+    kind: 'url' as const,
+    name: 'modern',
+    url,
+    headers: {},
+    transport: 'http' as const,
+    protocol: '2026' as const,
+  };
+  const home = tempHome(t);
+  const connections = await connect(doors([setting]), { home, journal: noJournal, env: {} });
+  t.after(() => connections.close());
+  const changes: string[] = [];
+  connections.onChange((what) => changes.push(what));
+  const other = await driver(t, 'v2 legacy', { http: url });
+  await until('told', async () => {
+    await other.call('every_publish', { name: 'slug' });
+    return changes.includes('tools');
+  });
+  const { signal } = new AbortController();
+  assert.ok((await connections.tools(signal)).some(({ name }) => name === 'forged_slug'));
 });

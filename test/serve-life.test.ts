@@ -120,7 +120,7 @@ test('HTTP: what cannot be served is said, with exit code 2', { timeout }, async
   const cases: [string, RegExp][] = [
     [
       '0.0.0.0:0',
-      /^kuznia: KUZNIA_TOKEN is not set\. 0\.0\.0\.0 can be reached from elsewhere, so a bearer token is required: set KUZNIA_TOKEN to a long random text, or use --http 127\.0\.0\.1:0\.\n$/,
+      /^kuznia: KUZNIA_TOKEN is not set\. 0\.0\.0\.0 can be reached from elsewhere, so a bearer token is required: give each client one \(kuznia token add NAME\), set KUZNIA_TOKEN to a long random text, or use --http 127\.0\.0\.1:0\.\n$/,
     ],
     [port, /^kuznia: That port is in use\. Choose another with --http \[HOST:\]PORT\.\n$/],
     ['here', /^kuznia: --http here: expected a port or HOST:PORT, for example --http 8808\.\n$/],

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { serveHttp, type HttpOptions } from '../kit/http.ts';
 import { noJournal } from '../kit/journal.ts';
 import { mountable, open, type Opened } from '../kit/serve.ts';
-import { serverFactory, type Serving } from '../kit/server.ts';
+import { onChanges, serverFactory, type Serving } from '../kit/server.ts';
 import type { ServerDefinition } from '../kit/tool.ts';
 
 /** The newest revision, which has no sessions. */
@@ -244,12 +244,10 @@ export async function serveHere<Config, Deps>(
 ): Promise<{ url: string; sessions: () => number; opened: Opened; close: () => Promise<void> }> {
   const runtime = { home, journal: noJournal, env };
   const opened = await open([mountable(definition)], runtime);
-  const changes = (listener: () => void) => {
-    const stops = opened.mounted.map((one) => one.onChange(listener));
-    return () => stops.forEach((stop) => stop());
-  };
   const defaults = { host: '127.0.0.1', port: 0, sse: false, allowedHosts: [] };
-  const server = await serveHttp(serverFactory({ ...opened, extend }), changes, { ...defaults, ...options });
+  const factory = serverFactory({ ...opened, extend });
+  const changes = (tell: Parameters<typeof onChanges>[1]) => onChanges(opened.mounted, tell);
+  const server = await serveHttp(factory, changes, { ...defaults, ...options });
   const close = async () => {
     await server.close(opened.finish(0));
     await opened.close();

@@ -13,6 +13,13 @@ export interface Approval {
   copied?: string[];
 }
 
+/** Which arguments of a call were copied. */
+export const copiedNote = (copied: string[]) =>
+  `${copied.map((name) => `\`${name}\``).join(', ')}: written by others, in what a tool read`;
+
+/** Said where a person decides on such a call. */
+export const copiedWarning = (copied: string[]) => `${copiedNote(copied)}. Make sure that you want this.`;
+
 export type Approve = (approval: Approval) => Promise<Answer>;
 
 export type Policy = ApproveRule['policy'];

@@ -18,6 +18,8 @@ const asked = z.object({
   arguments: z.record(z.string(), z.unknown()),
   client: z.string(),
   question: z.string().optional(),
+  /** Arguments that others wrote. */
+  copied: z.array(z.string()).optional(),
   digest: z.string(),
   at: z.string(),
 });
@@ -45,6 +47,7 @@ export class Approvals {
     arguments: JsonObject;
     client: string;
     question?: string;
+    copied?: string[];
   }): Promise<PendingApproval> {
     const digest = callDigest(call);
     const waiting = (await this.pending()).find((one) => one.digest === digest);

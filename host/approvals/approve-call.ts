@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os';
+import { copiedWarning } from './approval.ts';
 import { Approvals, type PendingApproval } from './approvals.ts';
 import { painter } from '../terminal/display.ts';
 import { EXIT, UsageError, type Io } from '../terminal/io.ts';
@@ -69,9 +70,11 @@ export async function forgetTool(home: string, tool: string, io: Io): Promise<nu
   return had ? EXIT.done : EXIT.failed;
 }
 
-function shown({ id, tool, arguments: args, client, question, at }: PendingApproval, io: Io): string {
-  const { bold, dim } = painter(io);
+function shown(approval: PendingApproval, io: Io): string {
+  const { id, tool, arguments: args, client, question, copied, at } = approval;
+  const { bold, dim, red } = painter(io);
   const head = `${bold(id)}  ${clean(tool)} ${clean(JSON.stringify(args))}`;
   const why = question === undefined ? '' : `\n  ${clean(question)}`;
-  return `${head}${why}\n  ${dim(`asked by ${clean(client)}, ${at.slice(0, 16).replace('T', ' ')} UTC`)}`;
+  const warning = copied === undefined ? '' : `\n  ${red('!')} ${clean(copiedWarning(copied))}`;
+  return `${head}${why}${warning}\n  ${dim(`asked by ${clean(client)}, ${at.slice(0, 16).replace('T', ' ')} UTC`)}`;
 }

@@ -1,4 +1,4 @@
-import type { Approval, Approve } from './approval.ts';
+import { copiedWarning, type Approval, type Approve } from './approval.ts';
 import type { Toolbox } from '../mcp/connections.ts';
 import { painter, type TurnDisplay } from '../terminal/display.ts';
 import type { Io } from '../terminal/io.ts';
@@ -30,9 +30,8 @@ export function decider(options: {
       for (const part of wrap(line, io.columns() - 2)) io.out(`${dim('│')} ${part}\n`);
     }
     if (approval.copied) {
-      const names = approval.copied.map((name) => `\`${name}\``).join(', ');
-      const line = `${names}: written by others, in what a tool read. Make sure that you want this.`;
-      for (const part of wrap(line, io.columns() - 2)) io.out(`${red('!')} ${part}\n`);
+      for (const part of wrap(clean(copiedWarning(approval.copied)), io.columns() - 2))
+        io.out(`${red('!')} ${part}\n`);
     }
     // What others wrote is decided on each time, and so is what a server asks.
     const once = approval.question !== undefined || approval.copied !== undefined;

@@ -80,7 +80,7 @@ async function serverPrompt(talk: Talk, name: string, rest: string): Promise<voi
   }
   const given = await promptArguments(found.arguments, rest, talk.ask);
   if (!given) throw new UsageError(`/${name} was not sent: an argument that it needs is missing.`);
-  const text = await connections.prompt(found.server, found.name, given, soon());
+  const { text } = await connections.prompt(found.server, found.name, given, soon());
   talk.io.out(`${painter(talk.io).dim(fit(clean(text), Math.max(20, talk.io.columns() - 2)))}\n`);
   await talk.say(text, 'server');
 }

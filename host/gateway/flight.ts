@@ -29,6 +29,8 @@ export class Flight {
   readonly client: string;
   /** What was called, with which arguments: only the same call may go on with it. */
   readonly digest: string;
+  /** Its arguments that others wrote. */
+  readonly copied: string[] | undefined;
   readonly #stop = new AbortController();
   readonly #done: Promise<CallResult>;
   #waiter: ((step: Step) => void) | undefined;
@@ -39,11 +41,12 @@ export class Flight {
   #over = false;
 
   constructor(
-    who: { client: string; digest: string; canAsk: boolean },
+    who: { client: string; digest: string; canAsk: boolean; copied?: string[] },
     start: (options: CallOptions) => Promise<CallResult>,
   ) {
     this.client = who.client;
     this.digest = who.digest;
+    this.copied = who.copied;
     const want = (wanted: Wanted) => {
       if (!who.canAsk) return Promise.resolve<Reply>({ answer: 'unavailable' });
       return new Promise<Reply>((reply) => {

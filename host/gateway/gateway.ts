@@ -3,17 +3,19 @@ import type { JournalEntry } from '../../kit/journal.ts';
 import { isObject } from '../../kit/json.ts';
 import { internalError } from '../../kit/log.ts';
 import type { Outcome } from '../../kit/mount.ts';
-import type { Form, FormSchema, Passed, PassingCaller, Served } from '../../kit/passed.ts';
-import { redact, redactKnown } from '../../kit/secrets.ts';
+import type { Form, Passed, PassingCaller, Served } from '../../kit/passed.ts';
+import { redact } from '../../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
-import { asCommand } from '../approvals/approval.ts';
-import { unknownTool, type CallResult, type Connections, type FormField } from '../mcp/connections.ts';
+import { asCommand, copiedNote, copiedWarning } from '../approvals/approval.ts';
+import { unknownTool, type Connections } from '../mcp/connections.ts';
 import { Bounds, type BoundOptions } from './bounds.ts';
 import { Flight, type Step } from './flight.ts';
 import { Offers, type Offered } from './offered.ts';
 import { passing } from './passing.ts';
 import type { Deciding } from './policy.ts';
-import { Search } from './search.ts';
+import { Readings } from './readings.ts';
+import { formOf, MOST_TEXT, passed } from './results.ts';
+import { Search, type SearchOptions } from './search.ts';
 
 export interface GatewayOptions {
   connections: Connections;
@@ -25,24 +27,21 @@ export interface GatewayOptions {
   runtime: Runtime;
   bounds?: Partial<BoundOptions>;
   /** Only these tools are listed, beside the two that find and call all the others. */
-  search?: { pinned: string[] };
+  search?: SearchOptions;
 }
 
 type Result = Outcome | Passed | Form;
 
-/** A result past this is refused: it would fill any context, and a line of stdio holds 10 MiB. */
-const MAX_TEXT = 1_000_000;
-const MAX_IMAGES = 7 * 1024 * 1024;
 /** Default of `wait_s`, as in the kit: clients give a call up after 60 s. */
 const WAIT_S = 50;
 
 /** All servers as one: each call is bound, decided on by policy, journalled, and passed on. */
 export async function gateway(options: GatewayOptions): Promise<Served> {
-  const { connections, own, runtime } = options;
+  const { connections, own } = options;
   const offers = new Offers(connections, own);
   await offers.refresh();
   const calls = new Calls(offers, options);
-  const search = options.search && new Search(offers, { home: runtime.home, ...options.search });
+  const search = options.search && new Search(offers, options.search);
   return {
     name: 'gateway',
     title: 'Kuźnia',
@@ -79,6 +78,7 @@ class Calls {
   readonly #offers: Offers;
   readonly #options: GatewayOptions;
   readonly #bounds: Bounds;
+  readonly #readings = new Readings();
   /** Calls that a request will come back for. */
   readonly #held = new Map<string, Flight>();
 
@@ -119,7 +119,9 @@ class Calls {
       // Going on with a call is no new one.
       const many = this.tooMany(name, caller);
       if (many !== undefined) return { kind: 'error', message: many };
-      const decision = await this.#decided(found, call, digest, caller);
+      // What only reads may be asked for in anyone's words.
+      const copied = tool.effect === 'read' ? undefined : this.#readings.copied(caller.client, call);
+      const decision = await this.#decided(found, { args: call, digest, copied }, caller);
       if (typeof decision === 'string') return refuse(decision);
       if (decision) return decision;
       const place = this.#bounds.begin(caller.client);
@@ -127,7 +129,8 @@ class Calls {
       // A server of ours does the rest itself, journal and jobs included.
       if (found.own) return found.own.call(name, call, caller).finally(place);
       const { connections } = this.#options;
-      flight = new Flight({ client: caller.client, digest, canAsk: caller.canAsk }, (more) =>
+      const { client, canAsk } = caller;
+      flight = new Flight({ client, digest, canAsk, copied }, (more) =>
         connections.call(tool.name, call, more),
       );
       void flight.ended.then(place);
@@ -158,23 +161,23 @@ class Calls {
   /** Undefined where the call may be made; else the question to the person, or why it may not. */
   async #decided(
     { tool, listing: { name } }: Offered,
-    args: JsonObject,
-    digest: string,
+    { args, digest, copied }: { args: JsonObject; digest: string; copied: string[] | undefined },
     caller: PassingCaller,
   ): Promise<Outcome | string | undefined> {
     const { deciding } = this.#options;
-    const said = deciding.policy(tool);
+    const said = deciding.policy(tool, copied !== undefined);
     const policy = typeof said === 'string' ? said : await said;
     if (policy === 'allow') return undefined;
     if (policy === 'deny') {
       return `${name} is denied by \`approve\` in kuznia.json, which only a person changes. Go on without it.`;
     }
-    const message = `Allow ${caller.client} to call ${name} (${tool.effect}, ${tool.server})? Arguments: ${shown(args)}`;
+    const warning = copied ? ` ${copiedWarning(copied)}` : '';
+    const message = `Allow ${caller.client} to call ${name} (${tool.effect}, ${tool.server})? Arguments: ${shown(args)}${warning}`;
     // An answer counts for what the person saw: the same tool with the same arguments.
     const about = `policy.${digestOf([digest, message])}`;
     const answer = caller.about === about || caller.answer !== 'accepted' ? caller.answer : 'none';
     if (answer === 'accepted') return undefined;
-    const call = { tool: name, arguments: args, client: caller.client };
+    const call = { tool: name, arguments: args, client: caller.client, ...(copied && { copied }) };
     if (answer === 'declined') return 'A person declined it. Do not repeat it: go on without.';
     const elsewhere = await deciding.decided(call);
     if (elsewhere === true) return undefined;
@@ -207,12 +210,14 @@ class Calls {
     }
     if (step.kind === 'done') {
       const { result } = step;
-      this.#record(name, caller, begun, result.ok ? 'ok' : 'error', result.ok ? undefined : result.text);
-      if (result.ok) return passed(name, result);
+      const note = flight.copied && copiedNote(flight.copied);
+      this.#record(name, caller, begun, result.ok ? 'ok' : 'error', result.ok ? note : result.text);
+      if (result.untrusted) this.#readings.add(caller.client, result.text);
+      if (result.ok) return passed(name, tool, result);
       // Where nobody could be asked, the server's own refusal does not say what a person can do.
       const hint =
         tool.foreign && !caller.canAsk && tool.effect !== 'read' ? ` ${elsewhere(name, call)}` : '';
-      return { kind: 'error', message: redact(result.text).slice(0, MAX_TEXT) + hint };
+      return { kind: 'error', message: redact(result.text).slice(0, MOST_TEXT) + hint };
     }
     this.#held.set(flight.id, flight);
     void flight.ended.then(() => setTimeout(() => this.#held.delete(flight.id), 60_000).unref());
@@ -253,39 +258,3 @@ const seconds = (wait: unknown) =>
 const digestOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');
 
 const objectOf = (value: unknown): JsonObject => (isObject(value) ? { ...value } : {});
-
-/** A result as the server gave it, without what is secret here, unless it is too much. */
-function passed(name: string, { text, value, images = [] }: CallResult): Outcome | Passed {
-  const size = images.reduce((sum, one) => sum + one.data.length, 0);
-  if (text.length > MAX_TEXT || size > MAX_IMAGES) {
-    const what = text.length > MAX_TEXT ? `${text.length} characters` : `${size} bytes of pictures`;
-    return {
-      kind: 'error',
-      message: `The result of ${name} has ${what}, which is too much. Ask for a smaller part.`,
-    };
-  }
-  const safe = redactKnown(text);
-  return { kind: 'passed', text: safe, value: value && redactedValue(value, text, safe), images };
-}
-
-/** Nothing is copied where nothing is secret; most values are told in the text too, which was looked through already. */
-function redactedValue(value: JsonObject, text: string, safe: string): JsonObject {
-  const whole = JSON.stringify(value);
-  if (whole === text && safe === text) return value;
-  if (redactKnown(whole) === whole) return value;
-  const parts = (_key: string, part: unknown) => (typeof part === 'string' ? redactKnown(part) : part);
-  return objectOf(JSON.parse(JSON.stringify(value, parts)));
-}
-
-function formOf(fields: FormField[]): FormSchema {
-  const properties: FormSchema['properties'] = {};
-  for (const { name, title, type, options } of fields) {
-    properties[name] =
-      type === 'string' ? { type, title, ...(options && { enum: options }) } : { type, title };
-  }
-  return {
-    type: 'object',
-    properties,
-    required: fields.filter((one) => one.required).map((one) => one.name),
-  };
-}

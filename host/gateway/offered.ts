@@ -30,7 +30,9 @@ export class Offers {
     const ours = own.flatMap((mounted) => mounted.fixed.map((listing) => ownOffer(mounted, listing)));
     this.#own = new Map(ours.map((one) => [one.listing.name, one]));
     this.#all = this.#own;
-    this.#stop = connections.onChange(() => void this.refresh());
+    this.#stop = connections.onChange((what) => {
+      if (what !== 'offers') void this.refresh();
+    });
   }
 
   get(name: string): Offered | undefined {

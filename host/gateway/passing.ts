@@ -2,6 +2,9 @@ import type { PassedOn } from '../../kit/passed.ts';
 import { matchTemplate } from '../../kit/template.ts';
 import type { Connections, HostPrompt, HostResource } from '../mcp/connections.ts';
 
+/** A line of stdio holds 10 MiB. */
+const MOST_CHARS = 7 * 1024 * 1024;
+
 /** Resources and prompts of all servers; a URI belongs to the first that has it, a prompt's name too. */
 export function passing(connections: Connections): PassedOn {
   const ready = () =>
@@ -22,7 +25,11 @@ export function passing(connections: Connections): PassedOn {
     },
     async read(uri, signal) {
       const owner = ownerOf(uri, await connections.resources(signal));
-      return owner && connections.readResource(owner.server, uri, signal);
+      if (!owner) return undefined;
+      const { contents } = await connections.readResource(owner.server, uri, signal);
+      const size = contents.reduce((sum, part) => sum + ('text' in part ? part.text : part.blob).length, 0);
+      if (size <= MOST_CHARS) return contents;
+      throw new Error(`${uri.slice(0, 200)} has ${size} characters, which is too much to pass on.`);
     },
     async complete(template, argument, known, signal) {
       const owner = (await connections.resources(signal)).find((one) => one.template && one.uri === template);
@@ -39,13 +46,13 @@ export function passing(connections: Connections): PassedOn {
     },
     async prompt(name, args, signal) {
       const found = byName(await connections.prompts(signal)).get(name);
-      return found && connections.prompt(found.server, found.name, args, signal);
+      return found && (await connections.prompt(found.server, found.name, args, signal)).messages;
     },
     onChange(listener) {
       let before = ready();
-      return connections.onChange(() => {
+      return connections.onChange((what) => {
         const now = ready();
-        if (now === before) return;
+        if (what !== 'offers' && now === before) return;
         before = now;
         listener();
       });

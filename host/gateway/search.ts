@@ -4,14 +4,22 @@ import { noJournal } from '../../kit/journal.ts';
 import type { Outcome } from '../../kit/mount.ts';
 import { toolFor, ToolError, type JsonObject } from '../../kit/tool.ts';
 import { fitArguments } from '../turn/arguments.ts';
-import { ToolIndex } from '../retrieval/index.ts';
+import type { ToolIndex } from '../retrieval/index.ts';
 import { nearest } from '../terminal/text.ts';
-import type { Offered, Offers } from './offered.ts';
+import type { Offers } from './offered.ts';
 
 interface Scope {
   offers: Offers;
   index: ToolIndex;
   may: (tool: string) => boolean;
+}
+
+export interface SearchOptions {
+  /** Listed beside the two that find and call. */
+  pinned: string[];
+  index: ToolIndex;
+  /** Takes its place as soon as it is there: an embedding model may have to be found first. */
+  better?: (signal: AbortSignal) => Promise<ToolIndex>;
 }
 
 interface Wanted {
@@ -83,14 +91,19 @@ const callInput = z.strictObject({
 export class Search {
   readonly fixed: Listing[];
   readonly #offers: Offers;
-  readonly #index: ToolIndex;
   readonly #pinned: Set<string>;
-  #indexed: ReadonlyMap<string, Offered> | undefined;
+  readonly #closing = new AbortController();
+  readonly #bettering: Promise<void> | undefined;
+  #index: ToolIndex;
 
-  constructor(offers: Offers, { home, pinned }: { home: string; pinned: string[] }) {
+  constructor(offers: Offers, { pinned, index, better }: SearchOptions) {
     this.#offers = offers;
-    this.#index = new ToolIndex({ home });
+    this.#index = index;
     this.#pinned = new Set(pinned);
+    // Where it fails, tools are found by words.
+    this.#bettering = better && this.#become(better).catch(() => undefined);
+    offers.onChange(() => this.#update());
+    this.#update();
     const { inputSchema, ...call } = listing(callTool);
     const { dry_run: _, ...properties } = z.record(z.string(), z.unknown()).parse(inputSchema['properties']);
     // A called tool answers in its own way.
@@ -130,10 +143,6 @@ export class Search {
   }
 
   async find(input: unknown, signal: AbortSignal, may: (tool: string) => boolean): Promise<Outcome> {
-    if (this.#indexed !== this.#offers.all) {
-      this.#indexed = this.#offers.all;
-      this.#index.update([...this.#offers.all.values()].map((one) => one.tool));
-    }
     const scope = { offers: this.#offers, index: this.#index, may };
     try {
       const ctx = { signal, progress: () => undefined, journal: noJournal };
@@ -146,6 +155,18 @@ export class Search {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#bettering;
     await this.#index.close();
+  }
+
+  async #become(better: NonNullable<SearchOptions['better']>): Promise<void> {
+    this.#index = await better(this.#closing.signal);
+    this.#update();
+    await this.#index.learn(this.#closing.signal);
+  }
+
+  #update(): void {
+    this.#index.update([...this.#offers.all.values()].map((one) => one.tool));
   }
 }

@@ -4,9 +4,12 @@ import { Link, type Door } from './link.ts';
 import type {
   CallOptions,
   CallResult,
+  Change,
   HostPrompt,
   HostResource,
   HostTool,
+  PromptText,
+  ResourceText,
   ServerState,
 } from './link-types.ts';
 import { nearest } from '../terminal/text.ts';
@@ -32,11 +35,7 @@ export interface Connections {
   call: (name: string, args: JsonObject, options: CallOptions) => Promise<CallResult>;
   states: () => ServerState[];
   resources: (signal: AbortSignal) => Promise<HostResource[]>;
-  readResource: (
-    server: string,
-    uri: string,
-    signal: AbortSignal,
-  ) => Promise<{ text: string; mimeType?: string }>;
+  readResource: (server: string, uri: string, signal: AbortSignal) => Promise<ResourceText>;
   completeResource: (
     server: string,
     template: string,
@@ -50,9 +49,9 @@ export interface Connections {
     name: string,
     args: Record<string, string>,
     signal: AbortSignal,
-  ) => Promise<string>;
-  /** Some server's tools or state changed; returns how to stop listening. */
-  onChange: (listener: () => void) => () => void;
+  ) => Promise<PromptText>;
+  /** Something of some server changed; returns how to stop listening. */
+  onChange: (listener: (what: Change) => void) => () => void;
   close: () => Promise<void>;
 }
 
@@ -71,8 +70,8 @@ interface Named {
 
 /** Starts all servers at once; returns when each answered or failed, or after a second and a half without those that hang. */
 export async function connect(doors: Door[], runtime: Runtime): Promise<Connections> {
-  const listeners = new Set<() => void>();
-  const changed = () => listeners.forEach((listener) => listener());
+  const listeners = new Set<(what: Change) => void>();
+  const changed = (what: Change) => listeners.forEach((listener) => listener(what));
   const links = doors.map((door) => new Link(door, runtime, changed));
   const timer = new AbortController();
   await Promise.race([

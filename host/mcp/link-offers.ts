@@ -1,5 +1,5 @@
 import type { Client } from '@modelcontextprotocol/client';
-import type { HostPrompt, HostResource } from './link-types.ts';
+import type { HostPrompt, HostResource, PromptText, ResourceText } from './link-types.ts';
 
 const LIST_MS = 10_000;
 
@@ -32,10 +32,10 @@ export class Offers {
     ];
   }
 
-  async read(uri: string, signal: AbortSignal): Promise<{ text: string; mimeType?: string }> {
+  async read(uri: string, signal: AbortSignal): Promise<ResourceText> {
     const { contents } = await this.#client.readResource({ uri }, { signal, timeout: LIST_MS });
     const text = contents.map((part) => ('text' in part ? part.text : `[binary: ${part.uri}]`)).join('\n');
-    return { text, mimeType: contents[0]?.mimeType };
+    return { text, mimeType: contents[0]?.mimeType, contents };
   }
 
   /** Values for one variable of a template; `known` holds those that are filled in. */
@@ -66,11 +66,12 @@ export class Offers {
     }));
   }
 
-  async prompt(name: string, args: Record<string, string>, signal: AbortSignal): Promise<string> {
+  async prompt(name: string, args: Record<string, string>, signal: AbortSignal): Promise<PromptText> {
     const asked = { name, arguments: args };
     const { messages } = await this.#client.getPrompt(asked, { signal, timeout: LIST_MS });
-    return messages
+    const text = messages
       .map(({ content }) => (content.type === 'text' ? content.text : `[${content.type}]`))
       .join('\n');
+    return { text, messages };
   }
 }

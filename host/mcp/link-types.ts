@@ -1,3 +1,4 @@
+import type { ContentBlock, PromptMessage, ReadResourceResult } from '@modelcontextprotocol/client';
 import type { Effect, JsonObject } from '../../kit/tool.ts';
 
 /** A tool as the host knows it. */
@@ -25,6 +26,8 @@ export interface Image {
 export interface CallResult {
   ok: boolean;
   text: string;
+  /** All of its parts, as the server gave them. */
+  content?: ContentBlock[];
   value?: JsonObject;
   images?: Image[];
   /** Others wrote text in it. */
@@ -60,6 +63,9 @@ export interface CallOptions {
   turn?: string;
 }
 
+/** What may be other than before: a server's tools, its resources and prompts, or its state. */
+export type Change = 'tools' | 'offers' | 'state';
+
 /** How a server is: `reason` says why it is degraded. */
 export interface ServerState {
   name: string;
@@ -77,6 +83,19 @@ export interface HostResource {
   description?: string;
   mimeType?: string;
   template: boolean;
+}
+
+/** What a resource holds: as text, and as the server gave it. */
+export interface ResourceText {
+  text: string;
+  mimeType?: string;
+  contents: ReadResourceResult['contents'];
+}
+
+/** A prompt with its arguments filled in: as text, and as the server gave it. */
+export interface PromptText {
+  text: string;
+  messages: PromptMessage[];
 }
 
 export interface HostPrompt {

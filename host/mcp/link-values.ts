@@ -1,4 +1,4 @@
-import type { CallToolResult, Client } from '@modelcontextprotocol/client';
+import type { CallToolResult, Client, ContentBlock } from '@modelcontextprotocol/client';
 import { z } from 'zod';
 import type { CallResult, HostTool } from './link-types.ts';
 import { redactKnown } from '../../kit/secrets.ts';
@@ -69,13 +69,17 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
 
 const object = z.record(z.string(), z.unknown());
 
-/** A call's result as the host knows it: text, pictures apart, and whether others wrote in it. */
+/**
+ * A call's result as the host knows it: text, pictures apart, and whether others wrote in it. A server may repeat what it
+ * was started with: nothing that is secret here is left in it.
+ */
 export function asResult(result: CallToolResult, foreign: boolean): CallResult {
-  const images = result.content.flatMap((part) =>
+  const content = result.content.map(safePart);
+  const images = content.flatMap((part) =>
     part.type === 'image' ? [{ data: part.data, mimeType: part.mimeType }] : [],
   );
   let pictures = 0;
-  const text = result.content
+  const text = content
     .map((part) => {
       if (part.type === 'text') return part.text;
       if (part.type === 'image') return `[picture ${++pictures}: ${part.mimeType}]`;
@@ -85,20 +89,30 @@ export function asResult(result: CallToolResult, foreign: boolean): CallResult {
     })
     .join('\n');
   const given = object.safeParse(result.structuredContent).data;
-  // A foreign server may repeat what it was started with; ours leave secrets out themselves.
-  const value = given && foreign ? withoutSecrets(given) : given;
+  const value = given && withoutSecrets(given, text);
   return {
     ok: result.isError !== true,
-    text: foreign ? redactKnown(text) : text,
+    text,
+    content,
     value,
     ...(images.length > 0 && { images }),
     ...((foreign || typeof value?.['untrusted'] === 'string') && { untrusted: true }),
   };
 }
 
-function withoutSecrets(value: JsonObject): JsonObject {
+function safePart(part: ContentBlock): ContentBlock {
+  if (part.type === 'text') {
+    const text = redactKnown(part.text);
+    return text === part.text ? part : { ...part, text };
+  }
+  if (part.type !== 'resource' || !('text' in part.resource)) return part;
+  return { ...part, resource: { ...part.resource, text: redactKnown(part.resource.text) } };
+}
+
+/** Nothing is copied where nothing is secret; most values are told in the text too, which was looked through already. */
+function withoutSecrets(value: JsonObject, safe: string): JsonObject {
   const whole = JSON.stringify(value);
-  if (redactKnown(whole) === whole) return value;
+  if (whole === safe || redactKnown(whole) === whole) return value;
   const text = JSON.stringify(value, (_key, part: unknown) =>
     typeof part === 'string' ? redactKnown(part) : part,
   );

@@ -7,10 +7,11 @@ import { redact } from '../../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
 import { answerForm } from './form.ts';
+import { hearChanges, keepListening } from './link-changes.ts';
 import { asResult, listTools } from './link-values.ts';
 import { isGone, isOver } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
-import type { CallOptions, CallResult, HostTool, ServerState } from './link-types.ts';
+import type { CallOptions, CallResult, Change, HostTool, ServerState } from './link-types.ts';
 import { clean } from '../terminal/text.ts';
 
 /** An open way to a server. */
@@ -36,6 +37,8 @@ export interface Door {
 
 /** Longer than a tool's own deadline, so that this is what a person hears of. */
 const CALL_MS = 120_000;
+/** With progress without end, at last. */
+const MOST_CALL_MS = 60 * 60_000;
 const JOB_WAIT_S = 50;
 /** `npx` may have to fetch the server first. */
 const START_MS = 60_000;
@@ -48,7 +51,7 @@ export class Link {
   readonly name: string;
   readonly #door: Door;
   readonly #runtime: Runtime;
-  readonly #changed: () => void;
+  readonly #changed: (what: Change) => void;
   readonly #closing = new AbortController();
   /** Whose question a server asks in the middle of a call: known by the context that the call began in. */
   readonly #calls = new AsyncLocalStorage<CallOptions>();
@@ -62,10 +65,11 @@ export class Link {
   #reason: string | undefined;
   #failures = 0;
   #renewing: Promise<void> | undefined;
+  #listening: AbortController | undefined;
   /** Settles with the first attempt to connect, however it went. */
   readonly started: Promise<void>;
 
-  constructor(door: Door, runtime: Runtime, changed: () => void) {
+  constructor(door: Door, runtime: Runtime, changed: (what: Change) => void) {
     this.name = door.name;
     this.#door = door;
     this.#runtime = runtime;
@@ -124,10 +128,11 @@ export class Link {
           versionNegotiation: { mode: mode[this.#door.protocol ?? '2025'] },
         },
       );
-      client.setNotificationHandler('notifications/tools/list_changed', () => {
-        this.#stale = true;
-        this.#changed();
-      });
+      const changed = (what: Change) => {
+        if (what === 'tools') this.#stale = true;
+        this.#changed(what);
+      };
+      hearChanges(client, changed);
       client.setRequestHandler('elicitation/create', async ({ params }) => {
         // Without the context of a call (another process asked) it is clear only while one call runs.
         const asking =
@@ -145,6 +150,8 @@ export class Link {
       this.#client = client;
       this.#stale = true;
       await this.#list(client);
+      this.#listening = new AbortController();
+      void keepListening(client, changed, this.#listening.signal);
       this.#failures = 0;
       this.#told('ready');
     } catch (error) {
@@ -189,11 +196,12 @@ export class Link {
   #told(state: ServerState['state'], reason?: string): void {
     this.#state = state;
     this.#reason = reason && clean(redact(reason)).slice(0, 300);
-    this.#changed();
+    this.#changed('state');
   }
 
   async #leave(): Promise<void> {
     const [client, open] = [this.#client, this.#open];
+    this.#listening?.abort();
     this.#client = undefined;
     this.#open = undefined;
     this.#listed = [];
@@ -236,6 +244,7 @@ export class Link {
             signal,
             timeout: this.#door.callMs ?? CALL_MS,
             resetTimeoutOnProgress: true,
+            maxTotalTimeout: Math.max(this.#door.callMs ?? 0, MOST_CALL_MS),
             onprogress: ({ progress, total, message }) =>
               onProgress?.({ done: progress, total, note: message }),
           },

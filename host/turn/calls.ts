@@ -103,10 +103,11 @@ export async function* carryOut(call: ToolCall, scope: CallScope): AsyncGenerato
     for await (const progress of updates) yield { type: 'progress', tool: call.name, ...progress };
     result = await running;
   }
-  if (result.untrusted) scope.outside?.add(result.text);
   const text = result.text.length > MOST_CHARS ? cut(result.text) : result.text;
+  if (result.untrusted) scope.outside?.add(text);
   const ms = performance.now() - started;
-  const record = { tool: call.name, arguments: args, ...result, text, ms, denied };
+  const { value, images, untrusted, ok } = result;
+  const record = { tool: call.name, arguments: args, ok, text, value, images, untrusted, ms, denied };
   yield { type: 'result', ...record };
   return record;
 }

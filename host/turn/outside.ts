@@ -1,33 +1,52 @@
 import type { JsonObject } from '../../kit/tool.ts';
 
-/** Shorter texts (a number, a yes) are everywhere. */
-const LEAST = 8;
 /** A line of this length in an argument was not made up twice. */
 const LINE = 24;
-/** The newest of what was read; older text has left the context as well. */
-const MOST_CHARS = 200_000;
+
+interface Limits {
+  /** Shorter texts are everywhere, and not looked for. */
+  leastChars: number;
+  /** The newest of what was read; what is older has left the context as well. */
+  mostChars: number;
+}
+
+/** For a conversation here: a number or a yes stands everywhere. */
+const LIMITS: Limits = { leastChars: 8, mostChars: 200_000 };
 
 /** What others wrote, as far as a conversation read it: to tell where a call's arguments come from. */
 export class Outside {
-  #text = '';
+  readonly #limits: Limits;
+  readonly #texts: string[] = [];
+  #chars = 0;
+  #whole: string | undefined;
 
-  /** Notes text from a tool's untrusted result, or a page that the person put in. */
+  constructor(limits: Limits = LIMITS) {
+    this.#limits = limits;
+  }
+
+  /** Notes text from a tool's untrusted result, or a page that the person put in: as much of it as was shown. */
   add(text: string): void {
-    this.#text = `${this.#text}\n${plain(text)}`.slice(-MOST_CHARS);
+    const { mostChars } = this.#limits;
+    const added = plain(text.slice(0, mostChars));
+    this.#texts.push(added);
+    this.#chars += added.length;
+    while (this.#chars > mostChars) this.#chars -= this.#texts.shift()?.length ?? 0;
+    this.#whole = undefined;
   }
 
   /** The arguments whose text stands in what others wrote, and in nothing that the person said. */
   copied(args: JsonObject, said: string[]): string[] {
-    if (this.#text === '') return [];
+    if (this.#texts.length === 0) return [];
+    const whole = (this.#whole ??= this.#texts.join('\n'));
     const own = plain(said.join('\n'));
     const isCopied = (text: string): boolean => {
       const value = plain(text);
-      if (value.length < LEAST || own.includes(value)) return false;
-      if (this.#text.includes(value)) return true;
+      if (value.length < this.#limits.leastChars || own.includes(value)) return false;
+      if (whole.includes(value)) return true;
       return text
         .split('\n')
         .map(plain)
-        .some((line) => line.length >= LINE && !own.includes(line) && this.#text.includes(line));
+        .some((line) => line.length >= LINE && !own.includes(line) && whole.includes(line));
     };
     return Object.entries(args).flatMap(([name, value]) => (leaves(value).some(isCopied) ? [name] : []));
   }
