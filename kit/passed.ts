@@ -53,6 +53,9 @@ export interface PassingCaller extends Caller {
   form?: JsonObject;
 }
 
+/** Who asks for what is passed on. */
+export type Asker = Pick<PassingCaller, 'client' | 'identity' | 'signal'>;
+
 /** A server of ours, or one that stands for others. */
 export interface Served extends Omit<Mounted, 'call'> {
   call: (tool: string, input: unknown, caller: PassingCaller) => Promise<Outcome | Passed | Form>;
@@ -75,73 +78,65 @@ const described = ({ name, title, description, mimeType }: Described) => ({
 
 /** Resources and prompts of other servers: asked for each time, since servers come and go. */
 export interface PassedOn {
-  resources: (signal: AbortSignal) => Promise<(Described & { uri: string; template: boolean })[]>;
+  resources: (asker: Asker) => Promise<(Described & { uri: string; template: boolean })[]>;
   /** Undefined where no server has it. */
-  read: (uri: string, signal: AbortSignal) => Promise<ReadResourceResult['contents'] | undefined>;
+  read: (uri: string, asker: Asker) => Promise<ReadResourceResult['contents'] | undefined>;
   complete: (
     template: string,
     argument: { name: string; value: string },
     known: Record<string, string>,
-    signal: AbortSignal,
+    asker: Asker,
   ) => Promise<string[]>;
   prompts: (
-    signal: AbortSignal,
+    asker: Asker,
   ) => Promise<(Described & { arguments: { name: string; description?: string; required: boolean }[] })[]>;
   /** Undefined where no server has it. */
-  prompt: (
-    name: string,
-    args: Record<string, string>,
-    signal: AbortSignal,
-  ) => Promise<PromptMessage[] | undefined>;
+  prompt: (name: string, args: Record<string, string>, asker: Asker) => Promise<PromptMessage[] | undefined>;
   /** Servers came or went: so may their resources and prompts have. */
   onChange: (listener: () => void) => () => void;
 }
 
-/** Handlers that pass resources, prompts and completions on. */
-export function passedHandlers(passed: PassedOn) {
+/** Handlers that pass resources, prompts and completions on, for whoever asks. */
+export function passedHandlers(passed: PassedOn, askerOf: (ctx: ServerContext) => Asker) {
   return {
-    listResources: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
-      const all = await explained(() => passed.resources(signal));
+    listResources: async (_request: unknown, ctx: ServerContext) => {
+      const all = await explained(() => passed.resources(askerOf(ctx)));
       const fixed = all.filter((one) => !one.template);
       return { resources: fixed.map((one) => ({ uri: one.uri, ...described(one) })) };
     },
-    listTemplates: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
-      const all = await explained(() => passed.resources(signal));
+    listTemplates: async (_request: unknown, ctx: ServerContext) => {
+      const all = await explained(() => passed.resources(askerOf(ctx)));
       const templates = all.filter((one) => one.template);
       return { resourceTemplates: templates.map((one) => ({ uriTemplate: one.uri, ...described(one) })) };
     },
     readResource: async (
       { params: { uri } }: ReadResourceRequest,
-      { mcpReq: { signal } }: ServerContext,
+      ctx: ServerContext,
     ): Promise<ReadResourceResult> => {
-      const found = await explained(() => passed.read(uri, signal));
+      const found = await explained(() => passed.read(uri, askerOf(ctx)));
       if (!found) throw new ResourceNotFoundError(uri);
       return {
         contents: found.map((part) => ('text' in part ? { ...part, text: redact(part.text) } : part)),
       };
     },
-    complete: async (
-      { params: { ref, argument, context } }: CompleteRequest,
-      { mcpReq: { signal } }: ServerContext,
-    ) => {
+    complete: async ({ params: { ref, argument, context } }: CompleteRequest, ctx: ServerContext) => {
       const known = context?.arguments ?? {};
       const values =
         ref.type === 'ref/resource'
-          ? await explained(() => passed.complete(ref.uri, argument, known, signal))
+          ? await explained(() => passed.complete(ref.uri, argument, known, askerOf(ctx)))
           : [];
       // "values" holds at most 100 (MCP, Completion).
       const hasMore = values.length > 100;
       return { completion: { values: values.slice(0, 100), total: values.length, hasMore } };
     },
-    listPrompts: async (_request: unknown, { mcpReq: { signal } }: ServerContext) => {
-      const prompts = await explained(() => passed.prompts(signal));
+    listPrompts: async (_request: unknown, ctx: ServerContext) => {
+      const prompts = await explained(() => passed.prompts(askerOf(ctx)));
       return { prompts } satisfies ListPromptsResult;
     },
-    getPrompt: async (
-      { params }: GetPromptRequest,
-      { mcpReq: { signal } }: ServerContext,
-    ): Promise<GetPromptResult> => {
-      const messages = await explained(() => passed.prompt(params.name, params.arguments ?? {}, signal));
+    getPrompt: async ({ params }: GetPromptRequest, ctx: ServerContext): Promise<GetPromptResult> => {
+      const messages = await explained(() =>
+        passed.prompt(params.name, params.arguments ?? {}, askerOf(ctx)),
+      );
       if (messages === undefined) {
         const why = `There is no prompt \`${params.name.slice(0, 80)}\`. List the prompts to see what exists.`;
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, why);

@@ -11,13 +11,13 @@ import {
   type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { answerOf, canFillForms, canOpenUrls, decision, elicitation, visitedOf } from './elicit.ts';
+import { asker, caller } from './caller.ts';
+import { decision } from './elicit.ts';
+import { limited } from './limited.ts';
 import type { Listing } from './listing.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
 import { UNTRUSTED } from './mount.ts';
-import { passedHandlers, type Passed, type PassingCaller, type Served } from './passed.ts';
+import { passedHandlers, type Passed, type Served } from './passed.ts';
 import type { JsonObject } from './tool.ts';
 import { version } from './version.ts';
 
@@ -96,9 +96,9 @@ class HeaderCheckingServer extends McpServer {
 const handlers = (server: Server, serving: Serving) => {
   const passed = serving.mounted.find((one) => one.passed)?.passed;
   const offers = passed
-    ? passedHandlers(passed)
+    ? passedHandlers(passed, (ctx) => asker(server, ctx))
     : { ...resourceHandlers(serving.mounted), ...promptHandlers(serving.mounted) };
-  return { ...toolHandlers(server, serving), ...offers };
+  return { ...toolHandlers(server, serving), ...limited(offers, (ctx) => allowed(serving, ctx, '*')) };
 };
 
 function capabilities(mounted: Served[]) {
@@ -206,70 +206,6 @@ function listedTool({ inputSchema, outputSchema, ...tool }: Listing) {
     ...(Object.keys(outputSchema).length > 0 && {
       outputSchema: { ...outputSchema, type: 'object' as const },
     }),
-  };
-}
-
-function caller(server: Server, ctx: ServerContext): PassingCaller & { told: () => Promise<void> } {
-  const token = ctx.mcpReq._meta?.progressToken;
-  let last: number | undefined;
-  let sending = Promise.resolve();
-  const client = clientOf(server, ctx);
-  const identity = ctx.http?.authInfo?.clientId;
-  const { answer, form } = answerOf(ctx);
-  return {
-    // What a client says of itself is no token's name.
-    client: identity === undefined ? client.name.replace(/^token:/, '') : `token:${identity}`,
-    identity,
-    canAsk: client.canAsk,
-    canVisit: client.canVisit,
-    visited: visitedOf(ctx),
-    answer,
-    form,
-    about: ctx.mcpReq.requestState(),
-    turn: turnOf(ctx),
-    signal: ctx.mcpReq.signal,
-    progress(done, total, note) {
-      if (token === undefined || ctx.mcpReq.signal.aborted) return;
-      // "The progress value MUST increase with each notification" (MCP, Progress).
-      last = last === undefined ? done : Math.max(done, last + 0.001);
-      const params = { progressToken: token, progress: last, total, message: note };
-      sending = sending
-        .then(() => ctx.mcpReq.notify({ method: 'notifications/progress', params }))
-        .catch(() => undefined);
-    },
-    // Clients stop listening for progress when the result is there, and handle results first: those that come in one
-    // read lose the last steps. A pause only calls with progress pay lets them be read apart.
-    told: () => (last === undefined ? sending : sending.then(() => sleep(5))),
-  };
-}
-
-/** Our host names the turn of a conversation that a call belongs to. */
-function turnOf(ctx: ServerContext): string | undefined {
-  const turn = ctx.mcpReq._meta?.['kuznia/turn'];
-  return typeof turn === 'string' && turn.length <= 64 ? turn : undefined;
-}
-
-const envelopeInfo = z.object({
-  'io.modelcontextprotocol/clientInfo': z.object({ name: z.string() }).optional(),
-  'io.modelcontextprotocol/clientCapabilities': z.object({ elicitation: elicitation.optional() }).optional(),
-});
-
-/** Modern requests say who they are themselves; a 2025 connection said it once, at `initialize`. */
-function clientOf(server: Server, ctx: ServerContext): { name: string; canAsk: boolean; canVisit: boolean } {
-  if (ctx.mcpReq.envelope) {
-    const said = envelopeInfo.safeParse(ctx.mcpReq.envelope).data;
-    const elicits = said?.['io.modelcontextprotocol/clientCapabilities']?.elicitation;
-    return {
-      name: said?.['io.modelcontextprotocol/clientInfo']?.name ?? 'unknown',
-      canAsk: canFillForms(elicits),
-      canVisit: canOpenUrls(elicits),
-    };
-  }
-  const elicits = server.getClientCapabilities()?.elicitation;
-  return {
-    name: server.getClientVersion()?.name ?? 'unknown',
-    canAsk: canFillForms(elicits),
-    canVisit: canOpenUrls(elicits),
   };
 }
 

@@ -278,3 +278,42 @@ test('gateway: requests of the newest revision, bare, with a token', { timeout }
   const answer = await post(url, { jsonrpc: '2.0', id: 1, method: 'tools/call', params }, headers);
   assert.match(await answer.text(), /There is no tool `model_list`/);
 });
+
+test(
+  'gateway: a token with tools of its own has no way round them by resources and prompts',
+  { timeout },
+  async (t) => {
+    const { url, tokens } = await serveGateway(t, { doors: () => [near(), odd()] });
+    const [some, all] = [await tokens.add('some', ['every_say']), await tokens.add('all', [])];
+    const note = 'every://notes/first/body';
+    for (const kind of CLIENTS) {
+      const limited = await connect(t, kind, { http: url, token: some });
+      assert.deepEqual(await limited.templates(), []);
+      await assert.rejects(limited.read(note), /not found|every:/i);
+      await assert.rejects(limited.prompt('every_greeting', { who: 'Ala' }), /no prompt `every_greeting`/);
+      const names = { name: 'name', value: 'f' };
+      assert.deepEqual(await limited.complete('every://notes/{name}/{part}', names), []);
+      const whole = await connect(t, kind, { http: url, token: all });
+      assert.equal(await whole.read(note), 'body of first');
+    }
+  },
+);
+
+test('gateway: resources and prompts count, and stand in the journal', { timeout }, async (t) => {
+  const bounds = { rate: 60, burst: 3 };
+  const { url, home, journal } = await serveGateway(t, { doors: () => [near()], bounds });
+  const client = await connect(t, 'v1', { http: url });
+  const note = 'every://notes/first/body';
+  for (let i = 0; i < 3; i++) assert.equal(await client.read(note), 'body of first');
+  await assert.rejects(client.read(note), /over 60 calls a minute/);
+  await assert.rejects(client.prompt('every_greeting', { who: 'Ala' }), /over 60 calls a minute/);
+  await journal.flush();
+  const seen = [];
+  for await (const { server, name, client: who, outcome } of readJournal(home))
+    if (server === 'gateway') seen.push(`${who} ${name} ${outcome}`);
+  assert.deepEqual(seen, [
+    ...Array.from({ length: 3 }, () => 'interop resources/read ok'),
+    'interop resources/read denied',
+    'interop prompts/get denied',
+  ]);
+});

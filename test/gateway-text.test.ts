@@ -6,7 +6,7 @@ import { toolDigest } from '../host/approvals/approval.ts';
 import { Approvals } from '../host/approvals/approvals.ts';
 import { ToolIndex } from '../host/retrieval/index.ts';
 import { approves, CLIENTS, connect } from './clients.ts';
-import { ISSUE, near, odd, serveGateway, type GatewayHere } from './gateway-kit.ts';
+import { ISSUE, near, odd, PAGE_TEXT, serveGateway, type GatewayHere } from './gateway-kit.ts';
 import { until } from './support.ts';
 
 const timeout = 60_000;
@@ -119,7 +119,7 @@ test('gateway: resources and prompts come as their server gave them', { timeout 
   const agent = await client(t, url);
   const { contents } = await agent.readResource({ uri: 'odd://page' });
   assert.deepEqual(contents, [
-    { uri: 'odd://page', text: 'first' },
+    { uri: 'odd://page', text: PAGE_TEXT },
     { uri: 'odd://page#2', blob: 'AAEC', mimeType: 'application/octet-stream' },
   ]);
   const { messages } = await agent.getPrompt({ name: 'two' });
@@ -130,6 +130,16 @@ test('gateway: resources and prompts come as their server gave them', { timeout 
       ['assistant', 'an answer'],
     ],
   );
+});
+
+test('gateway: what was read as a resource is others’ text too', { timeout }, async (t) => {
+  const { url } = await allowedForGood(t);
+  const agent = await client(t, url);
+  const post = { name: 'odd_post', arguments: { text: `${PAGE_TEXT}.` } };
+  assert.equal((await agent.callTool(post)).isError ?? false, false);
+  await agent.readResource({ uri: 'odd://page' });
+  post.arguments.text = PAGE_TEXT;
+  assert.equal((await agent.callTool(post)).isError, true);
 });
 
 test('gateway: a list of resources that changes upstream is told of', { timeout }, async (t) => {

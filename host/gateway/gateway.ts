@@ -3,7 +3,7 @@ import type { JournalEntry } from '../../kit/journal.ts';
 import { isObject } from '../../kit/json.ts';
 import { internalError } from '../../kit/log.ts';
 import type { Outcome } from '../../kit/mount.ts';
-import type { Form, Passed, PassingCaller, Served } from '../../kit/passed.ts';
+import type { Asker, Form, Passed, PassingCaller, Served } from '../../kit/passed.ts';
 import { redact } from '../../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { asCommand, copiedNote, copiedWarning } from '../approvals/approval.ts';
@@ -64,7 +64,7 @@ export async function gateway(options: GatewayOptions): Promise<Served> {
     },
     resources: [],
     prompts: [],
-    passed: passing(connections),
+    passed: passing(connections, calls),
     async close() {
       offers.close();
       calls.close();
@@ -89,7 +89,7 @@ class Calls {
   }
 
   /** Counts the request; what a client is told that made too many. */
-  tooMany(name: string, caller: PassingCaller): string | undefined {
+  tooMany(name: string, caller: Asker): string | undefined {
     const message = this.#bounds.tooMany(caller.client);
     if (message !== undefined) this.#record(name, caller, performance.now(), 'denied', message);
     return message;
@@ -136,6 +136,29 @@ class Calls {
       void flight.ended.then(place);
     }
     return this.#follow(flight, found, { caller, begun, call, wait: tool.long ? seconds(waitS) : undefined });
+  }
+
+  /** Counts, bounds and writes down what is no call of a tool. */
+  async serve<T>(what: string, asker: Asker, work: () => Promise<T>): Promise<T> {
+    const begun = performance.now();
+    const place = this.tooMany(what, asker) ?? this.#bounds.begin(asker.client);
+    if (typeof place === 'string') throw new Error(place);
+    try {
+      const result = await work();
+      this.#record(what, asker, begun, 'ok');
+      return result;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#record(what, asker, begun, asker.signal.aborted ? 'cancelled' : 'error', why);
+      throw error;
+    } finally {
+      place();
+    }
+  }
+
+  /** Remembers text that others wrote. */
+  read(client: string, text: string): void {
+    this.#readings.add(client, text);
   }
 
   close(): void {
@@ -234,7 +257,7 @@ class Calls {
 
   #record(
     name: string,
-    caller: PassingCaller,
+    caller: Asker,
     begun: number,
     outcome: JournalEntry['outcome'],
     detail?: string,

@@ -1,12 +1,19 @@
-import type { PassedOn } from '../../kit/passed.ts';
+import type { Asker, PassedOn } from '../../kit/passed.ts';
 import { matchTemplate } from '../../kit/template.ts';
 import type { Connections, HostPrompt, HostResource } from '../mcp/connections.ts';
 
 /** A line of stdio holds 10 MiB. */
 const MOST_CHARS = 7 * 1024 * 1024;
 
+/** Who counts requests, writes them down, and remembers what was read. */
+export interface Desk {
+  /** Does it for a client; throws where that asked for too much. */
+  serve: <T>(what: string, asker: Asker, work: () => Promise<T>) => Promise<T>;
+  read: (client: string, text: string) => void;
+}
+
 /** Resources and prompts of all servers; a URI belongs to the first that has it, a prompt's name too. */
-export function passing(connections: Connections): PassedOn {
+export function passing(connections: Connections, desk: Desk): PassedOn {
   const ready = () =>
     connections
       .states()
@@ -14,40 +21,48 @@ export function passing(connections: Connections): PassedOn {
       .map(({ name }) => name)
       .join(' ');
   return {
-    async resources(signal) {
-      const all = await connections.resources(signal);
-      const seen = new Set<string>();
-      return all
-        .filter(({ uri }) => !seen.has(uri) && seen.add(uri))
-        .map(({ uri, name, title, description, mimeType, template }) => {
-          return { uri, name, title, description, mimeType, template };
-        });
-    },
-    async read(uri, signal) {
-      const owner = ownerOf(uri, await connections.resources(signal));
-      if (!owner) return undefined;
-      const { contents } = await connections.readResource(owner.server, uri, signal);
-      const size = contents.reduce((sum, part) => sum + ('text' in part ? part.text : part.blob).length, 0);
-      if (size <= MOST_CHARS) return contents;
-      throw new Error(`${uri.slice(0, 200)} has ${size} characters, which is too much to pass on.`);
-    },
-    async complete(template, argument, known, signal) {
-      const owner = (await connections.resources(signal)).find((one) => one.template && one.uri === template);
-      if (!owner) return [];
-      return connections.completeResource(owner.server, template, argument, known, signal);
-    },
-    async prompts(signal) {
-      const named = byName(await connections.prompts(signal));
-      return [...named].map(([name, prompt]) => ({
-        name,
-        description: prompt.description,
-        arguments: prompt.arguments,
-      }));
-    },
-    async prompt(name, args, signal) {
-      const found = byName(await connections.prompts(signal)).get(name);
-      return found && (await connections.prompt(found.server, found.name, args, signal)).messages;
-    },
+    resources: (asker) =>
+      desk.serve('resources/list', asker, async () => {
+        const all = await connections.resources(asker.signal);
+        const seen = new Set<string>();
+        return all
+          .filter(({ uri }) => !seen.has(uri) && seen.add(uri))
+          .map(({ uri, name, title, description, mimeType, template }) => {
+            return { uri, name, title, description, mimeType, template };
+          });
+      }),
+    read: (uri, asker) =>
+      desk.serve('resources/read', asker, async () => {
+        const { client, signal } = asker;
+        const owner = ownerOf(uri, await connections.resources(signal));
+        if (!owner) return undefined;
+        const { contents, text } = await connections.readResource(owner.server, uri, signal);
+        desk.read(client, text);
+        const size = contents.reduce((sum, part) => sum + ('text' in part ? part.text : part.blob).length, 0);
+        if (size <= MOST_CHARS) return contents;
+        throw new Error(`${uri.slice(0, 200)} has ${size} characters, which is too much to pass on.`);
+      }),
+    complete: (template, argument, known, asker) =>
+      desk.serve('completion/complete', asker, async () => {
+        const all = await connections.resources(asker.signal);
+        const owner = all.find((one) => one.template && one.uri === template);
+        if (!owner) return [];
+        return connections.completeResource(owner.server, template, argument, known, asker.signal);
+      }),
+    prompts: (asker) =>
+      desk.serve('prompts/list', asker, async () =>
+        [...byName(await connections.prompts(asker.signal))].map(([name, prompt]) => ({
+          name,
+          description: prompt.description,
+          arguments: prompt.arguments,
+        })),
+      ),
+    prompt: (name, args, asker) =>
+      desk.serve('prompts/get', asker, async () => {
+        const found = byName(await connections.prompts(asker.signal)).get(name);
+        if (!found) return undefined;
+        return (await connections.prompt(found.server, found.name, args, asker.signal)).messages;
+      }),
     onChange(listener) {
       let before = ready();
       return connections.onChange((what) => {
