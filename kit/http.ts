@@ -43,6 +43,9 @@ export type Asked = IncomingMessage & { auth?: AuthInfo };
 
 export type Route = (req: Asked, res: ServerResponse) => Promise<void>;
 
+/** The revisions that have sessions. */
+const OLD = new Set(['2025-03-26', '2025-06-18', '2025-11-25']);
+
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 /** Answers that are written have so long to leave when the server closes. */
@@ -175,6 +178,8 @@ function mcpRoute(
 
 function isModern(req: IncomingMessage, body: unknown): boolean {
   const header = (name: string) => [req.headers[name]].flat()[0];
+  // A session's client that has said which revision it speaks need not be looked at again.
+  if (header('mcp-session-id') !== undefined && OLD.has(header('mcp-protocol-version') ?? '')) return false;
   const { kind } = classifyInboundRequest({
     httpMethod: req.method ?? 'GET',
     protocolVersionHeader: header('mcp-protocol-version'),

@@ -1,8 +1,6 @@
 import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
 import {
-  isJSONRPCErrorResponse,
   isJSONRPCRequest,
-  isJSONRPCResultResponse,
   type JSONRPCMessage,
   type TransportSendOptions,
 } from '@modelcontextprotocol/server';
@@ -50,7 +48,7 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
   }
 
   override async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
-    const answer = isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message);
+    const answer = !('method' in message);
     const id = answer ? message.id : options?.relatedRequestId;
     const open = id === undefined ? undefined : this.#open.get(id);
     if (id !== undefined && this.#left.has(id)) {

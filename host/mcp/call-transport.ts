@@ -1,5 +1,4 @@
 import {
-  isJSONRPCRequest,
   parseJSONRPCMessage,
   SdkErrorCode,
   SdkHttpError,
@@ -8,6 +7,8 @@ import {
 } from '@modelcontextprotocol/client';
 import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
+import { isObject } from '../../kit/json.ts';
 
 type Id = string | number;
 type SendOptions = Parameters<StreamableHTTPClientTransport['send']>[1];
@@ -22,14 +23,14 @@ const CONNECTION_ENDED = -32_000;
  * few lines that a stream holds, in place of `fetch` and web streams. That is most of what a gateway adds to a call.
  */
 export class CallTransport extends StreamableHTTPClientTransport {
-  readonly #url: URL;
+  readonly #to: ReturnType<typeof urlToHttpOptions>;
   readonly #headers: Record<string, string>;
   readonly #agent: Agent;
   readonly #running = new Map<Id, ClientRequest>();
 
   constructor(url: URL, headers: Record<string, string>) {
     super(url, { requestInit: { headers } });
-    this.#url = url;
+    this.#to = urlToHttpOptions(url);
     this.#headers = headers;
     this.#agent =
       url.protocol === 'https:' ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
@@ -38,9 +39,8 @@ export class CallTransport extends StreamableHTTPClientTransport {
   override async send(message: JSONRPCMessage | JSONRPCMessage[], options?: SendOptions): Promise<void> {
     const { protocolVersion = '' } = this;
     const known = protocolVersion !== '' && protocolVersion < '2026';
-    if (known && isJSONRPCRequest(message) && message.method === 'tools/call' && !options?.resumptionToken) {
-      return this.#call(message, message.id, options);
-    }
+    const call = known && !options?.resumptionToken ? callId(message) : undefined;
+    if (call !== undefined) return this.#call(message, call, options);
     await super.send(message, options);
     const cancelled = cancelledId(message);
     // Not every server ends the stream of a call that was cancelled.
@@ -53,10 +53,11 @@ export class CallTransport extends StreamableHTTPClientTransport {
     await super.close();
   }
 
-  async #call(message: JSONRPCMessage, id: Id, options: SendOptions): Promise<void> {
+  async #call(message: JSONRPCMessage | JSONRPCMessage[], id: Id, options: SendOptions): Promise<void> {
     const body = JSON.stringify(message);
-    const send = this.#url.protocol === 'https:' ? tlsRequest : request;
-    const asked = send(this.#url, {
+    const send = this.#to.protocol === 'https:' ? tlsRequest : request;
+    const asked = send({
+      ...this.#to,
       method: 'POST',
       agent: this.#agent,
       headers: {
@@ -92,11 +93,16 @@ export class CallTransport extends StreamableHTTPClientTransport {
     if (String(answer.headers['content-type']).startsWith('text/event-stream')) {
       return this.#follow(answer, message, id, options);
     }
-    this.onmessage?.(parseJSONRPCMessage(JSON.parse(await whole(answer))));
+    this.onmessage?.(messageIn(await whole(answer)));
   }
 
   /** Passes on what the stream says, until it ends; one that ends early is gone on with where that can be. */
-  #follow(answer: IncomingMessage, message: JSONRPCMessage, id: Id, options: SendOptions): void {
+  #follow(
+    answer: IncomingMessage,
+    message: JSONRPCMessage | JSONRPCMessage[],
+    id: Id,
+    options: SendOptions,
+  ): void {
     let answered = false;
     // One after the other: the protocol hands notifications on a microtask later than answers, which end a call.
     const waiting: JSONRPCMessage[] = [];
@@ -110,7 +116,7 @@ export class CallTransport extends StreamableHTTPClientTransport {
       });
     };
     const events = new Events((data) => {
-      const told = parseJSONRPCMessage(JSON.parse(data));
+      const told = messageIn(data);
       answered ||= 'id' in told && told.id === id && !('method' in told);
       if (waiting.push(told) === 1) deliver();
     });
@@ -169,13 +175,37 @@ class Events {
   }
 }
 
-async function whole(answer: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of answer) {
-    text += String(chunk);
-    if (text.length > MOST_CHARS) throw new Error('the answer is too long');
-  }
-  return text;
+/** An iterator over the chunks would take longer than the whole of a short answer. */
+function whole(answer: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    answer.on('data', (chunk: string) => {
+      text += chunk;
+      if (text.length > MOST_CHARS) answer.destroy(new Error('the answer is too long'));
+    });
+    answer.once('end', () => resolve(text));
+    answer.once('error', reject);
+    answer.once('close', () => reject(new Error('The connection ended in the middle of the answer.')));
+  });
+}
+
+/** Most messages are plain answers; whatever else comes is looked at more closely, which takes its time. */
+function messageIn(text: string): JSONRPCMessage {
+  const message: unknown = JSON.parse(text);
+  return isPlainAnswer(message) ? message : parseJSONRPCMessage(message);
+}
+
+const isPlainAnswer = (value: unknown): value is JSONRPCMessage =>
+  isObject(value) &&
+  value['jsonrpc'] === '2.0' &&
+  Number.isSafeInteger(value['id']) &&
+  isObject(value['result']) &&
+  !('_meta' in value['result']) &&
+  Object.keys(value).length === 3;
+
+function callId(message: JSONRPCMessage | JSONRPCMessage[]): Id | undefined {
+  if (Array.isArray(message) || !('method' in message) || !('id' in message)) return undefined;
+  return message.method === 'tools/call' ? message.id : undefined;
 }
 
 function cancelledId(message: JSONRPCMessage | JSONRPCMessage[]): Id | undefined {

@@ -1,5 +1,5 @@
 import { Client } from '@modelcontextprotocol/client';
-import type { Transport } from '@modelcontextprotocol/client';
+import type { Progress, Transport } from '@modelcontextprotocol/client';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../../kit/journal.ts';
@@ -8,7 +8,7 @@ import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
 import { answerForm } from './form.ts';
 import { hearChanges, keepListening } from './link-changes.ts';
-import { asResult, listTools } from './link-values.ts';
+import { asResult, callTool, listTools } from './link-values.ts';
 import { isGone, isOver } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
 import type { CallOptions, CallResult, Change, HostTool, ServerState } from './link-types.ts';
@@ -237,19 +237,23 @@ export class Link {
     this.#running.add(options);
     const record = this.#recorder(name, options);
     try {
-      const result = await this.#calls.run(options, () =>
-        client.callTool(
-          { name, arguments: args, ...(options.turn && { _meta: { 'kuznia/turn': options.turn } }) },
-          {
-            signal,
-            timeout: this.#door.callMs ?? CALL_MS,
-            resetTimeoutOnProgress: true,
-            maxTotalTimeout: Math.max(this.#door.callMs ?? 0, MOST_CALL_MS),
-            onprogress: ({ progress, total, message }) =>
-              onProgress?.({ done: progress, total, note: message }),
-          },
-        ),
-      );
+      const params = {
+        name,
+        arguments: args,
+        ...(options.turn && { _meta: { 'kuznia/turn': options.turn } }),
+      };
+      const limits = {
+        signal,
+        timeout: this.#door.callMs ?? CALL_MS,
+        resetTimeoutOnProgress: true,
+        maxTotalTimeout: Math.max(this.#door.callMs ?? 0, MOST_CALL_MS),
+        onprogress: ({ progress, total, message }: Progress) =>
+          onProgress?.({ done: progress, total, note: message }),
+      };
+      // What runs in this process keeps the context; where it is never used, Node need not follow each promise.
+      const result = await (this.#door.foreign
+        ? callTool(client, params, limits)
+        : this.#calls.run(options, () => callTool(client, params, limits)));
       record(result.isError ? 'error' : 'ok');
       return asResult(result, this.#door.foreign);
     } catch (error) {
