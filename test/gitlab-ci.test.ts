@@ -115,7 +115,7 @@ test('pipelines are run, retried, cancelled; jobs played; waiting tells its prog
   assert.equal((await value('gitlab_lint_ci', { project: P }))['valid'], true);
   assert.match(
     JSON.stringify(await value('gitlab_lint_ci', { project: P, content: 'a: b' })),
-    /"valid":false,"errors":\["jobs config/,
+    /"valid":false,"errors":\["jobs a config should be a hash/,
   );
 });
 

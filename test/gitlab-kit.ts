@@ -4,7 +4,7 @@ import { gitlab } from '../servers/gitlab/definition.ts';
 import { approves, connect, type Driver, type DriverOptions } from './clients.ts';
 import { startGitLab, type Double } from './doubles/gitlab/server.ts';
 import { isRecord } from './doubles/gitlab/routing.ts';
-import type { Project, User } from './doubles/gitlab/world.ts';
+import type { Project, User } from './doubles/gitlab/model.ts';
 import { breaches, noContract } from './gitlab-contract.ts';
 import { serveHere } from './support.ts';
 

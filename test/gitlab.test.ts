@@ -39,8 +39,8 @@ test('projects are created and forked', async (t) => {
 });
 
 test('an issue from creation to the end of its life', async (t) => {
-  const { value, fault, project, writes } = await bench(t);
-  project.milestones.push({ id: 9, title: 'v1' });
+  const { value, fault, double, project, writes } = await bench(t);
+  double.world.milestone(project, 'v1');
   const made = await value('gitlab_write_issue', {
     project: P,
     title: 'Login fails',
@@ -103,7 +103,7 @@ test('work items come by GraphQL', async (t) => {
   const { value, fault, double, project, root } = await bench(t);
   double.world.issue(project, root, 'A task', { type: 'TASK' });
   assert.deepEqual((await value('gitlab_list_issues', { project: P, type: 'task' }))['issues'], [
-    { iid: 1, title: 'A task', state: 'open', type: 'TASK', author: 'root' },
+    { iid: 1, title: 'A task', state: 'open', type: 'Task', author: 'root' },
   ]);
   assert.match(await fault('gitlab_list_issues', { project: P, type: 'nonsense' }), /GraphQL refused/);
 });
@@ -344,4 +344,33 @@ test('the prompts name the thing asked about, and the tools that are there', asy
     assert.ok(named.length >= 2);
     for (const one of named) assert.ok(tools.includes(one), `${name} names ${one}`);
   }
+});
+
+test('a tag is protected and freed again', async (t) => {
+  const { value, fault, project } = await bench(t);
+  await value('gitlab_write_ref', { project: P, tag: 'v1', from: 'main' });
+  await value('gitlab_write_ref', { project: P, tag: 'v1', protect: true });
+  assert.ok(project.protectedTags.has('v1'));
+  assert.match(
+    await fault('gitlab_write_ref', { project: P, tag: 'v1', protect: true }),
+    /exists already \(409: Protected tag 'v1' already exists\)/,
+  );
+  await value('gitlab_write_ref', { project: P, tag: 'v1', protect: false });
+  assert.equal(project.protectedTags.size, 0);
+});
+
+test('a merge or an approval that the role does not allow is no bad token, though GitLab says 401', async (t) => {
+  const { double, project, root, anna, serve } = await bench(t);
+  await project.repo.commit('fix', 'main', 'Fix', [
+    { action: 'create', file_path: 'fix.txt', content: Buffer.from('x\n') },
+  ]);
+  const mr = double.world.mergeRequest(project, root, 'Fix', 'fix');
+  double.world.token('glpat-annas-0123456789abcd', anna);
+  const { fault, value } = await serve({ GITLAB_TOKEN: 'glpat-annas-0123456789abcd' });
+  const sha = await project.repo.resolve('fix');
+  const merging = await fault('gitlab_merge', { project: P, merge_request: mr.iid, sha });
+  assert.match(merging, /does not let the token's user merge it \(401\): the role is too low/);
+  const approve = { project: P, merge_request: mr.iid, comments: [], approve: true, sha };
+  await value('gitlab_review', approve);
+  assert.match(await fault('gitlab_review', approve), /approve it \(401\).*given before/);
 });

@@ -43,6 +43,16 @@ export function explain(error: unknown, asked: Asked): unknown {
   if (status === undefined || reason !== 'status') return of(error.message);
   switch (status) {
     case 401:
+      // What GitLab says there to a good token whose user may not do it (docs.gitlab.com/api/merge_requests).
+      if (
+        /\/merge_requests\/\d+\/(merge|approve)$/.test(asked.path) &&
+        !/invalid_token|expired/i.test(said)
+      ) {
+        const verb = asked.path.endsWith('merge') ? 'merge it' : 'approve it';
+        return of(
+          `GitLab does not let the token's user ${verb} (401): the role is too low, the approval was given before, or the token is no longer good. Show the merge request, and ask someone with the role; gitlab_find (what: me) tells of the token.`,
+        );
+      }
       return of(
         `GitLab refuses the token (401${said && `: ${said}`}): it is expired, revoked or mistyped. Make a new one (GitLab, Preferences, Access tokens) and set ${asked.tokenSetting}.`,
       );

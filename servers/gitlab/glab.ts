@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { command, CommandError } from '../../kit/command.ts';
@@ -6,7 +7,7 @@ import { toolFor, ToolError } from '../../kit/tool.ts';
 import { project, record } from './fields.ts';
 import { atProject, type GitLab } from './gitlab.ts';
 import { runFolder } from './run-folder.ts';
-import { cut } from './text.ts';
+import { cut, plainText } from './text.ts';
 
 const tool = toolFor<GitLab>();
 
@@ -21,8 +22,6 @@ const ALLOWED = [
   'incident view',
   'iteration list',
   'repo contributors',
-  'changelog generate',
-  'snippet view',
   'deploy-key list',
 ] as const;
 
@@ -49,14 +48,21 @@ export const glab = [
           );
       }
       const { api, project: path } = await atProject(gitlab, project, ctx);
-      const { url, token } = api.instance;
+      const { url, token, ca } = api.instance;
       const { host, protocol } = new URL(url);
       // glab keeps the login in a file: it lies there for this call only.
       const { folder, close } = await runFolder(gitlab.home, 'glab');
       const env = {
         GLAB_CONFIG_DIR: folder,
         HOME: folder,
+        // With the address in --repo its port and protocol would be lost.
+        GITLAB_HOST: host,
+        // It asks git for a repository around its folder: there is none that counts.
+        GIT_CEILING_DIRECTORIES: folder,
+        ...(ca !== undefined && { SSL_CERT_FILE: join(folder, 'ca.pem') }),
         NO_COLOR: '1',
+        // Its Markdown is coloured and padded all the same.
+        GLAMOUR_STYLE: 'notty',
         NO_PROMPT: '1',
         GLAB_CHECK_UPDATE: 'false',
         GLAB_SEND_TELEMETRY: '0',
@@ -70,6 +76,7 @@ export const glab = [
         maxOutputBytes: 1024 * 1024,
       };
       try {
+        if (ca !== undefined) await writeFile(join(folder, 'ca.pem'), ca, { mode: 0o600 });
         const login = [
           'auth',
           'login',
@@ -82,10 +89,22 @@ export const glab = [
           '--stdin',
         ];
         await command('glab', login, { ...options, input: `${await token()}\n`, what: 'glab auth login' });
-        const run = [...chosen.split(' '), ...args, '--repo', `${url}/${path}`];
+        const run = [...chosen.split(' '), ...args, '--repo', path];
         const { stdout } = await command('glab', run, { ...options, what: `glab ${chosen}` });
-        return { text: cut(stdout.trim(), 20_000) };
+        return {
+          text: cut(
+            plainText(stdout)
+              .replaceAll(/[ \t]+$/gm, '')
+              .trim(),
+            20_000,
+          ),
+        };
       } catch (error) {
+        if (error instanceof CommandError && /unknown (command|flag)/.test(error.message))
+          throw new ToolError(
+            `The glab that is installed here does not know \`${chosen}\`, or not with these args. Use the gitlab_ tools instead, or a newer glab.`,
+            { cause: error },
+          );
         if (error instanceof CommandError)
           throw new ToolError(`${error.message} Use the gitlab_ tools instead, or correct args.`, {
             cause: error,

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { z } from 'zod';
 import { startGitLab, type Double } from '../doubles/gitlab/server.ts';
-import type { Project, User } from '../doubles/gitlab/world.ts';
+import type { Project, User } from '../doubles/gitlab/model.ts';
 import { connect, root } from './client.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';
 import { cpuOfTree, hasProc, rssMb } from './process.ts';

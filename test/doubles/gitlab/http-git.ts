@@ -22,13 +22,14 @@ export async function serveGit(
   const writes =
     url.pathname.endsWith('git-receive-pack') || url.searchParams.get('service') === 'git-receive-pack';
   const scopes = writes ? ['api', 'write_repository'] : ['api', 'read_repository', 'write_repository'];
-  if (
-    !user ||
-    !token ||
-    token.expired ||
-    !project?.members.has(token.user.id) ||
-    !token.scopes.some((one) => scopes.includes(one))
-  ) {
+  const open = !writes && !password && project?.visibility === 'public';
+  const may =
+    user &&
+    token &&
+    !token.expired &&
+    project?.members.has(token.user.id) &&
+    token.scopes.some((one) => scopes.includes(one));
+  if (!project || (!may && !open)) {
     response.writeHead(401, { 'www-authenticate': 'Basic realm="GitLab"' });
     response.end(
       'HTTP Basic: Access denied. If a password was provided for Git authentication, the password was incorrect',
@@ -53,7 +54,7 @@ export async function serveGit(
         ...(typeof request.headers['git-protocol'] === 'string' && {
           GIT_PROTOCOL: request.headers['git-protocol'],
         }),
-        REMOTE_USER: token.user.username,
+        REMOTE_USER: token?.user.username ?? '',
       },
     },
   );

@@ -1,34 +1,48 @@
-import { createHash } from 'node:crypto';
-import type { Discussion, Issue, Job, MergeRequest, Note, Pipeline, Project, User, World } from './world.ts';
+import { human } from './durations.ts';
+import { shortPipeline } from './json-ci.ts';
+import { user } from './json-user.ts';
+import type { Discussion, Issue, Label, MergeRequest, Milestone, Note, Project } from './model.ts';
+import type { World } from './world.ts';
 
 /* Answers as GitLab 18 gives them: with all the fields that a client has to throw away. */
 
-export const user = (world: World, one: User) => ({
+export const milestone = (world: World, project: Project, one: Milestone) => ({
   id: one.id,
-  username: one.username,
-  public_email: '',
-  name: one.name,
-  state: 'active',
-  locked: false,
-  avatar_url: `https://secure.gravatar.com/avatar/${createHash('sha256').update(one.username).digest('hex')}?s=80&d=identicon`,
-  web_url: `${world.url}/${one.username}`,
+  iid: one.iid,
+  project_id: project.id,
+  title: one.title,
+  description: one.description,
+  state: one.state,
+  created_at: '2026-01-01T00:00:00.000Z',
+  updated_at: '2026-01-01T00:00:00.000Z',
+  due_date: one.due,
+  start_date: null,
+  expired: false,
+  web_url: `${world.url}/${project.path}/-/milestones/${one.iid}`,
 });
 
-const milestone = (world: World, project: Project, one: { id: number; title: string } | null) =>
-  one && {
+export function label(project: Project, one: Label, counted: boolean) {
+  const issues = project.issues.filter((each) => each.labels.includes(one.name));
+  const requests = project.mergeRequests.filter((each) => each.labels.includes(one.name));
+  const open = issues.filter((each) => each.state === 'opened').length;
+  return {
     id: one.id,
-    iid: one.id,
-    project_id: project.id,
-    title: one.title,
-    description: '',
-    state: 'active',
-    created_at: '2026-01-01T00:00:00.000Z',
-    updated_at: '2026-01-01T00:00:00.000Z',
-    due_date: null,
-    start_date: null,
-    expired: false,
-    web_url: `${world.url}/${project.path}/-/milestones/${one.id}`,
+    name: one.name,
+    description: one.description,
+    description_html: one.description ?? '',
+    text_color: '#FFFFFF',
+    color: one.color,
+    archived: false,
+    ...(counted && {
+      open_issues_count: open,
+      closed_issues_count: issues.length - open,
+      open_merge_requests_count: requests.filter((each) => each.state === 'opened').length,
+    }),
+    subscribed: false,
+    priority: null,
+    is_project_label: true,
   };
+}
 
 const common = (
   world: World,
@@ -45,10 +59,10 @@ const common = (
   state: one.state,
   created_at: one.at,
   updated_at: one.at,
-  closed_at: null,
+  closed_at: one.state === 'closed' ? one.at : null,
   closed_by: null,
   labels: one.labels,
-  milestone: milestone(world, project, one.milestone),
+  milestone: one.milestone && milestone(world, project, one.milestone),
   assignees: one.assignees.map((each) => user(world, each)),
   author: user(world, one.author),
   assignee: one.assignees[0] ? user(world, one.assignees[0]) : null,
@@ -58,10 +72,10 @@ const common = (
   discussion_locked: null,
   web_url: `${world.url}/${project.path}/-/${section}/${one.iid}`,
   time_stats: {
-    time_estimate: 0,
-    total_time_spent: 0,
-    human_time_estimate: one.estimate,
-    human_total_time_spent: one.spent,
+    time_estimate: one.estimate,
+    total_time_spent: one.spent,
+    human_time_estimate: human(one.estimate),
+    human_total_time_spent: human(one.spent),
   },
   task_completion_status: { count: 0, completed_count: 0 },
   references: {
@@ -73,11 +87,11 @@ const common = (
 
 export const issue = (world: World, project: Project, one: Issue) => ({
   ...common(world, project, one, 'issues', '#'),
-  type: 'ISSUE',
+  type: one.type,
   merge_requests_count: 0,
   due_date: one.due,
-  confidential: false,
-  issue_type: 'issue',
+  confidential: one.confidential,
+  issue_type: one.type.toLowerCase(),
   blocking_issues_count: 0,
   weight: null,
   has_tasks: true,
@@ -139,11 +153,11 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
     merge_commit_sha: one.mergeCommit,
     squash_commit_sha: null,
     should_remove_source_branch: null,
-    force_remove_source_branch: true,
+    force_remove_source_branch: one.removeSource,
     prepared_at: one.at,
     reference: `!${one.iid}`,
-    squash: false,
-    squash_on_merge: false,
+    squash: one.squash,
+    squash_on_merge: one.squash,
     has_conflicts: false,
     blocking_discussions_resolved: !open,
     approvals_before_merge: null,
@@ -162,90 +176,32 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
   };
 }
 
-export const shortPipeline = (world: World, one: Pipeline) => ({
+export const note = (world: World, one: Note, item: Issue | MergeRequest, section: string) => ({
   id: one.id,
-  iid: one.id,
-  project_id: one.project.id,
-  sha: one.sha,
-  ref: one.ref,
-  status: one.status,
-  source: one.source,
-  name: null,
-  created_at: '2026-01-03T00:00:00.000Z',
-  updated_at: '2026-01-03T00:01:00.000Z',
-  web_url: `${world.url}/${one.project.path}/-/pipelines/${one.id}`,
-});
-
-export const pipeline = (world: World, one: Pipeline) => ({
-  ...shortPipeline(world, one),
-  before_sha: '0'.repeat(40),
-  tag: false,
-  yaml_errors: one.yaml_errors,
-  user: world.users[0] && user(world, world.users[0]),
-  started_at: null,
-  finished_at: null,
-  committed_at: null,
-  duration: 61,
-  queued_duration: 3,
-  coverage: null,
-  detailed_status: { icon: 'status', text: one.status, label: one.status },
-});
-
-export const job = (world: World, of: Pipeline, one: Job) => ({
-  id: one.id,
-  status: one.status,
-  stage: one.stage,
-  name: one.name,
-  ref: of.ref,
-  tag: false,
-  coverage: null,
-  allow_failure: one.allow_failure,
-  created_at: '2026-01-03T00:00:00.000Z',
-  started_at: '2026-01-03T00:00:01.000Z',
-  finished_at: null,
-  erased_at: null,
-  duration: 12.3,
-  queued_duration: 0.5,
-  user: world.users[0] && user(world, world.users[0]),
-  commit: null,
-  pipeline: shortPipeline(world, of),
-  ...(one.failure_reason && { failure_reason: one.failure_reason }),
-  web_url: `${world.url}/${of.project.path}/-/jobs/${one.id}`,
-  project: { ci_job_token_scope_enabled: false },
-  ...(one.artifacts.size > 0 && { artifacts_file: { filename: 'artifacts.zip', size: 1000 } }),
-  artifacts: [],
-  runner: null,
-  artifacts_expire_at: null,
-  archived: false,
-  tag_list: [],
-  ...(one.downstream && { downstream_pipeline: shortPipeline(world, one.downstream) }),
-});
-
-export const note = (world: World, one: Note) => ({
-  id: one.id,
-  type: one.position ? 'DiffNote' : null,
+  type: one.position ? 'DiffNote' : one.resolvable ? 'DiscussionNote' : null,
   body: one.body,
   author: user(world, one.author),
   created_at: one.at,
   updated_at: one.at,
   system: one.system,
-  noteable_id: 1,
-  noteable_type: 'Issue',
+  noteable_id: item.id,
+  noteable_type: section === 'issues' ? 'Issue' : 'MergeRequest',
+  project_id: item.projectId,
   resolvable: one.resolvable,
-  ...(one.resolvable && { resolved: one.resolved }),
+  ...(one.resolvable && { resolved: one.resolved, resolved_by: null, resolved_at: null }),
   ...(one.position && { position: one.position }),
   confidential: false,
   internal: false,
   imported: false,
   imported_from: 'none',
-  noteable_iid: 1,
+  noteable_iid: item.iid,
   commands_changes: {},
 });
 
-export const discussion = (world: World, one: Discussion) => ({
+export const discussion = (world: World, one: Discussion, item: Issue | MergeRequest, section: string) => ({
   id: one.id,
   individual_note: one.single,
-  notes: one.notes.map((each) => note(world, each)),
+  notes: one.notes.map((each) => note(world, each, item, section)),
 });
 
 export const project = (world: World, one: Project, empty: boolean) => ({

@@ -1,6 +1,7 @@
-import * as json from './json.ts';
-import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
-import type { Job, Pipeline } from './world.ts';
+import * as ci from './json-ci.ts';
+import { readCi } from './ci-file.ts';
+import { isRecord, need, ok, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
+import type { Job, Pipeline } from './model.ts';
 import { zip } from './zip.ts';
 
 function pipelineOf({ project, params }: Asked): Pipeline {
@@ -23,6 +24,9 @@ function restart(of: Pipeline, job: Job): void {
   of.status = 'running';
 }
 
+/** Statuses of jobs that have ended. */
+const OVER = new Set(['success', 'failed', 'canceled', 'skipped']);
+
 export const ciRoutes: Route[] = [
   [
     'GET',
@@ -36,7 +40,7 @@ export const ciRoutes: Route[] = [
       );
       return paged(
         asked,
-        rows.toReversed().map((one) => json.shortPipeline(world, one)),
+        rows.toReversed().map((one) => ci.shortPipeline(world, one)),
         '/pipelines',
       );
     },
@@ -46,14 +50,73 @@ export const ciRoutes: Route[] = [
     '/projects/:id/pipeline',
     async (asked) => {
       need(asked, 30);
-      const { project, body, query, world } = asked;
-      const ref = str(body['ref']) ?? query.get('ref') ?? '';
+      const { project, body, world } = asked;
+      const ref = str(body['ref']);
+      if (!ref) throw new Refused(400, { error: 'ref is missing' });
       const sha = await project.repo.resolve(ref);
       if (!sha) throw new Refused(400, { message: { base: ['Reference not found'] } });
+      const file = (await project.repo.blob(sha, '.gitlab-ci.yml'))?.toString();
+      if (file === undefined) throw new Refused(400, { message: { base: ['Missing CI config file'] } });
+      const { errors, jobs } = readCi(file);
+      if (errors.length > 0) throw new Refused(400, { message: { base: errors } });
       const made = world.pipeline(project, ref, sha, { source: 'api', variables: body['variables'] ?? null });
-      return json.pipeline(world, made);
+      for (const { name, stage, manual, allowFailure } of jobs.filter((one) => !one.bridge))
+        world.job(made, name, manual ? 'manual' : 'created', {
+          stage,
+          allow_failure: allowFailure || manual,
+        });
+      return ci.pipeline(world, made);
     },
   ],
+  [
+    'GET',
+    '/projects/:id/pipelines/latest',
+    (asked) => {
+      const ref = asked.query.get('ref') ?? 'main';
+      const one = asked.project.pipelines.findLast((each) => each.ref === ref);
+      if (!one) throw new Refused(404, '404 Not Found');
+      return ci.pipeline(asked.world, one);
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/pipelines/:pipeline/variables',
+    (asked) => {
+      const { variables } = pipelineOf(asked);
+      return (Array.isArray(variables) ? variables : []).filter(isRecord).map((one) => ({
+        variable_type: 'env_var',
+        raw: false,
+        ...one,
+      }));
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id/pipelines/:pipeline',
+    (asked) => {
+      need(asked, 40);
+      const gone = pipelineOf(asked);
+      asked.project.pipelines = asked.project.pipelines.filter((one) => one !== gone);
+      return undefined;
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/jobs',
+    (asked) => {
+      const scopes = [...asked.query.getAll('scope[]'), ...asked.query.getAll('scope')];
+      const rows = asked.project.pipelines
+        .flatMap((of) => of.jobs.map((job) => ({ of, job })))
+        .filter(({ job }) => scopes.length === 0 || scopes.includes(job.status))
+        .toReversed();
+      return paged(
+        asked,
+        rows.map(({ of, job }) => ci.job(asked.world, of, job)),
+        `/projects/${asked.project.id}/jobs`,
+      );
+    },
+  ],
+  ['GET', '/projects/:id/pipeline_schedules', (asked) => paged(asked, [], '/pipeline_schedules')],
   [
     'GET',
     '/projects/:id/pipelines/:pipeline',
@@ -61,7 +124,7 @@ export const ciRoutes: Route[] = [
       const one = pipelineOf(asked);
       one.status = one.script.shift() ?? one.status;
       if (one.status === 'success') for (const job of one.jobs) job.status = 'success';
-      return json.pipeline(asked.world, one);
+      return ci.pipeline(asked.world, one);
     },
   ],
   [
@@ -73,7 +136,7 @@ export const ciRoutes: Route[] = [
       const jobs = one.jobs.filter((each) => scopes.length === 0 || scopes.includes(each.status));
       return paged(
         asked,
-        jobs.map((each) => json.job(asked.world, one, each)),
+        jobs.map((each) => ci.job(asked.world, one, each)),
         '/jobs',
       );
     },
@@ -81,7 +144,7 @@ export const ciRoutes: Route[] = [
   [
     'GET',
     '/projects/:id/pipelines/:pipeline/bridges',
-    (asked) => pipelineOf(asked).bridges.map((each) => json.job(asked.world, pipelineOf(asked), each)),
+    (asked) => pipelineOf(asked).bridges.map((each) => ci.job(asked.world, pipelineOf(asked), each)),
   ],
   [
     'GET',
@@ -131,7 +194,7 @@ export const ciRoutes: Route[] = [
     (asked) => {
       const one = pipelineOf(asked);
       for (const job of one.jobs) if (job.status === 'failed') restart(one, job);
-      return json.pipeline(asked.world, one);
+      return ci.pipeline(asked.world, one);
     },
   ],
   [
@@ -140,10 +203,11 @@ export const ciRoutes: Route[] = [
     (asked) => {
       const one = pipelineOf(asked);
       one.status = 'canceled';
-      return json.pipeline(asked.world, one);
+      for (const job of one.jobs) if (!OVER.has(job.status)) job.status = 'canceled';
+      return ci.pipeline(asked.world, one);
     },
   ],
-  ['GET', '/projects/:id/jobs/:job', (asked) => json.job(asked.world, jobOf(asked).of, jobOf(asked).job)],
+  ['GET', '/projects/:id/jobs/:job', (asked) => ci.job(asked.world, jobOf(asked).of, jobOf(asked).job)],
   [
     'POST',
     '/projects/:id/jobs/:job/:action',
@@ -155,7 +219,7 @@ export const ciRoutes: Route[] = [
       if (action === 'cancel') job.status = 'canceled';
       else restart(of, job);
       job.variables = asked.body['job_variables_attributes'] ?? null;
-      return json.job(asked.world, of, job);
+      return ci.job(asked.world, of, job);
     },
   ],
   [
@@ -201,24 +265,16 @@ export const ciRoutes: Route[] = [
       return lint(content?.toString());
     },
   ],
-  ['POST', '/projects/:id/ci/lint', ({ body }) => lint(str(body['content']))],
+  ['POST', '/projects/:id/ci/lint', ({ body }) => ok(lint(str(body['content'])))],
 ];
 
 const lint = (content: string | undefined) => {
-  if (!content)
-    return {
-      valid: false,
-      errors: ['Please provide content of .gitlab-ci.yml'],
-      warnings: [],
-      merged_yaml: null,
-      includes: [],
-    };
-  const valid = /^\s+script:/m.test(content);
+  const errors = content ? readCi(content).errors : ['Please provide content of .gitlab-ci.yml'];
   return {
-    valid,
-    errors: valid ? [] : ['jobs config should contain at least one visible job'],
+    valid: errors.length === 0,
+    errors,
     warnings: [],
-    merged_yaml: content,
+    merged_yaml: content || null,
     includes: [],
   };
 };

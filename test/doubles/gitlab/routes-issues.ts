@@ -1,6 +1,8 @@
 import * as json from './json.ts';
+import { list, num, yes } from './params.ts';
 import { need, paged, Refused, str, type Asked, type Route } from './routing.ts';
-import type { Issue, MergeRequest, Milestone, User } from './world.ts';
+import { talkRoutes } from './routes-notes.ts';
+import type { Issue, Link, MergeRequest, User } from './model.ts';
 
 function found({ project, params }: Asked): Issue {
   const issue = project.issues.find((one) => one.iid === Number(params['iid']));
@@ -8,12 +10,15 @@ function found({ project, params }: Asked): Issue {
   return issue;
 }
 
-const usersOf = ({ world }: Asked, ids: unknown): User[] | undefined =>
-  Array.isArray(ids) ? world.users.filter((one) => ids.map(Number).includes(one.id)) : undefined;
+/** Zero, or nothing in the list, takes all away. */
+export function usersOf({ world }: Asked, ids: unknown): User[] | undefined {
+  const wanted = list(ids)?.map(Number);
+  return wanted && world.users.filter((one) => wanted.includes(one.id));
+}
 
 /** What issues and merge requests take alike. */
 export function change(asked: Asked, item: Issue | MergeRequest): void {
-  const { body, project } = asked;
+  const { body, project, world } = asked;
   const title = str(body['title']);
   if (title !== undefined && title.trim() === '')
     throw new Refused(400, { message: { title: ["can't be blank"] } });
@@ -21,94 +26,20 @@ export function change(asked: Asked, item: Issue | MergeRequest): void {
     throw new Refused(400, { message: { title: ['is too long (maximum is 255 characters)'] } });
   item.title = title ?? item.title;
   item.description = str(body['description']) ?? item.description;
-  item.labels = str(body['labels'])?.split(',').filter(Boolean) ?? item.labels;
-  item.assignees = usersOf(asked, body['assignee_ids']) ?? item.assignees;
+  const removed = list(body['remove_labels']) ?? [];
+  const labels = [...(list(body['labels']) ?? item.labels), ...(list(body['add_labels']) ?? [])];
+  item.labels = [...new Set(labels.map((one) => one.trim()))].filter((one) => !removed.includes(one)).sort();
+  for (const one of item.labels) world.label(project, one);
+  item.assignees = usersOf(asked, body['assignee_ids'] ?? body['assignee_id']) ?? item.assignees;
   item.due = str(body['due_date']) ?? item.due;
   if (body['milestone_id'] !== undefined) {
-    const milestone: Milestone | undefined = project.milestones.find(
-      (one) => one.id === Number(body['milestone_id']),
-    );
+    const wanted = num(body['milestone_id']) ?? 0;
+    const milestone = project.milestones.find((one) => one.id === wanted);
+    if (wanted !== 0 && !milestone) throw new Refused(400, { message: { milestone_id: ['is invalid'] } });
     item.milestone = milestone ?? null;
   }
   if (body['state_event'] === 'close') item.state = 'closed';
   if (body['state_event'] === 'reopen') item.state = 'opened';
-}
-
-export { usersOf };
-
-/** Notes and discussions, for issues and merge requests. */
-export function talkRoutes(section: string, of: (asked: Asked) => Issue | MergeRequest): Route[] {
-  const base = `/projects/:id/${section}/:iid`;
-  const thread = (asked: Asked) => {
-    const one = of(asked).discussions.find((each) => each.id === asked.params['thread']);
-    if (!one) throw new Refused(404, '404 Discussion Not Found');
-    return one;
-  };
-  const body = (asked: Asked) => {
-    const text = str(asked.body['body']) ?? asked.query.get('body') ?? '';
-    if (text.trim() === '')
-      throw new Refused(400, { message: '400 Bad request - Note {:note=>["can\'t be blank"]}' });
-    return text;
-  };
-  return [
-    [
-      'GET',
-      `${base}/discussions`,
-      (asked) =>
-        paged(
-          asked,
-          of(asked).discussions.map((one) => json.discussion(asked.world, one)),
-          '/discussions',
-        ),
-    ],
-    [
-      'POST',
-      `${base}/notes`,
-      (asked) => {
-        const note = asked.world.note(body(asked), asked.user);
-        asked.world.discuss(of(asked), note, true);
-        return json.note(asked.world, note);
-      },
-    ],
-    [
-      'POST',
-      `${base}/discussions/:thread/notes`,
-      (asked) => {
-        const one = thread(asked);
-        const note = asked.world.note(body(asked), asked.user, {
-          resolvable: one.notes[0]?.resolvable ?? false,
-        });
-        one.notes.push(note);
-        return json.note(asked.world, note);
-      },
-    ],
-    [
-      'PUT',
-      `${base}/discussions/:thread`,
-      (asked) => {
-        const one = thread(asked);
-        for (const note of one.notes)
-          if (note.resolvable) note.resolved = asked.query.get('resolved') === 'true';
-        return json.discussion(asked.world, one);
-      },
-    ],
-    [
-      'POST',
-      `${base}/time_estimate`,
-      (asked) => {
-        of(asked).estimate = asked.query.get('duration');
-        return { human_time_estimate: of(asked).estimate };
-      },
-    ],
-    [
-      'POST',
-      `${base}/add_spent_time`,
-      (asked) => {
-        of(asked).spent = asked.query.get('duration');
-        return { human_total_time_spent: of(asked).spent };
-      },
-    ],
-  ];
 }
 
 /** Beyond so many GitLab gives no totals. */
@@ -116,36 +47,122 @@ const COUNTED = 10_000;
 
 const filtered = (asked: Asked, issues: Issue[]): Issue[] => issues.filter(fitting(asked)).toReversed();
 
-function fitting(asked: Asked): (one: Issue) => boolean {
+/** Whether an item passes what the query narrows a list by. */
+export function fitting(asked: Asked): (one: Issue | MergeRequest) => boolean {
   const { query } = asked;
   const labels = query.get('labels')?.split(',') ?? [];
+  const iids = query.getAll('iids[]').map(Number);
   const tests = Object.entries(TESTS).flatMap(([name, fits]) => {
     const value = query.get(name);
     return value === null ? [] : [fits(value, asked)];
   });
-  if (labels.length > 0) tests.push((one) => labels.every((label) => one.labels.includes(label)));
+  if (labels.length > 0) tests.push((one) => labels.every((label) => hasLabel(one, label)));
+  if (iids.length > 0) tests.push((one) => iids.includes(one.iid));
   return (one) => tests.every((fits) => fits(one));
 }
 
+const hasLabel = (one: Issue | MergeRequest, label: string) =>
+  label.toLowerCase() === 'none'
+    ? one.labels.length === 0
+    : label.toLowerCase() === 'any'
+      ? one.labels.length > 0
+      : one.labels.includes(label);
+
+type Test = (value: string, asked: Asked) => (one: Issue | MergeRequest) => boolean;
+
 /** What a list can be narrowed by. */
-const TESTS: Record<string, (value: string, asked: Asked) => (one: Issue) => boolean> = {
-  state: (value) => (one) => one.state === value,
-  search: (value) => (one) => one.title.includes(value),
+const TESTS: Record<string, Test> = {
+  state: (value) => (one) => value === 'all' || one.state === value,
+  search: (value) => (one) => `${one.title}\n${one.description}`.toLowerCase().includes(value.toLowerCase()),
   assignee_username: (value) => (one) => one.assignees.some((user) => user.username === value),
+  'assignee_username[]': (value) => (one) => one.assignees.some((user) => user.username === value),
+  assignee_id: (value) => (one) =>
+    value.toLowerCase() === 'none'
+      ? one.assignees.length === 0
+      : value.toLowerCase() === 'any'
+        ? one.assignees.length > 0
+        : one.assignees.some((user) => String(user.id) === value),
   author_username: (value) => (one) => one.author.username === value,
-  milestone: (value) => (one) => one.milestone?.title === value,
+  author_id: (value) => (one) => String(one.author.id) === value,
+  milestone: (value) => (one) =>
+    value === 'None'
+      ? one.milestone === null
+      : value === 'Any'
+        ? one.milestone !== null
+        : one.milestone?.title === value,
+  issue_type: (value) => (one) => one.type.toLowerCase() === value,
   scope:
     (value, { user }) =>
     (one) =>
-      value !== 'assigned_to_me' || one.assignees.includes(user),
+      value.replace('-', '_') === 'assigned_to_me'
+        ? one.assignees.includes(user)
+        : value.replace('-', '_') !== 'created_by_me' || one.author === user,
 };
+
+const linked = ({ world }: Asked, { id, to, project, type }: Link) => ({
+  ...json.issue(world, project, to),
+  issue_link_id: id,
+  link_type: type,
+  link_created_at: '2026-01-01T00:00:00.000Z',
+  link_updated_at: '2026-01-01T00:00:00.000Z',
+});
+
+const BACK: Record<string, string> = { blocks: 'is_blocked_by', is_blocked_by: 'blocks' };
+
+const linkRoutes: Route[] = [
+  ['GET', '/projects/:id/issues/:iid/links', (asked) => found(asked).links.map((one) => linked(asked, one))],
+  [
+    'POST',
+    '/projects/:id/issues/:iid/links',
+    (asked) => {
+      const { world, body, project } = asked;
+      const from = found(asked);
+      const other = world.find(str(body['target_project_id']) ?? `${num(body['target_project_id'])}`);
+      const to = other?.issues.find((one) => one.iid === Number(body['target_issue_iid']));
+      if (!other || !to || !other.members.has(asked.user.id)) throw new Refused(404, '404 Not Found');
+      if (from.links.some((one) => one.to === to))
+        throw new Refused(409, { message: 'Issue(s) already assigned' });
+      const type = str(body['link_type']) ?? 'relates_to';
+      const id = world.id();
+      from.links.push({ id, to, project: other, type });
+      to.links.push({ id, to: from, project, type: BACK[type] ?? type });
+      return {
+        id,
+        source_issue: json.issue(world, project, from),
+        target_issue: json.issue(world, other, to),
+        link_type: type,
+      };
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id/issues/:iid/links/:link',
+    (asked) => {
+      const from = found(asked);
+      const link = from.links.find((one) => one.id === Number(asked.params['link']));
+      if (!link) throw new Refused(404, '404 Not Found');
+      from.links = from.links.filter((one) => one !== link);
+      link.to.links = link.to.links.filter((one) => one.id !== link.id);
+      return { ...linked(asked, link), id: link.id };
+    },
+  ],
+];
+
+/** Merge requests whose description says that they close an issue. */
+const closes = (iid: number) =>
+  new RegExp(`\\b(?:clos(?:e[sd]?|ing)|fix(?:e[sd]|ing)?|resolv(?:e[sd]?|ing)) #${iid}\\b`, 'i');
+
+export const closing = (description: string, issues: Issue[]) =>
+  issues.filter((one) => closes(one.iid).test(description));
 
 export const issueRoutes: Route[] = [
   [
     'GET',
     '/issues',
     (asked) => {
-      const rows = asked.world.projects.flatMap((project) =>
+      if (!asked.query.has('scope')) asked.query.set('scope', 'created_by_me');
+      const seen = asked.world.projects.filter((one) => one.members.has(asked.user.id));
+      const rows = seen.flatMap((project) =>
         filtered(asked, project.issues).map((one) => json.issue(asked.world, project, one)),
       );
       return paged(asked, rows, '/issues');
@@ -156,7 +173,7 @@ export const issueRoutes: Route[] = [
     '/projects/:id/issues',
     (asked) => {
       const { world, project, query } = asked;
-      const end = Number(query.get('page') ?? 1) * Number(query.get('per_page') ?? 20);
+      const end = (num(query.get('page')) ?? 1) * (num(query.get('per_page')) ?? 20);
       // GitLab has indexes, and counts no more than 10,000 (docs.gitlab.com/api/rest/#pagination): it looks no further than it must.
       const rows: Issue[] = [];
       const fits = fitting(asked);
@@ -165,6 +182,7 @@ export const issueRoutes: Route[] = [
         const one = project.issues[at];
         if (one && fits(one)) rows.push(one);
       }
+      if (query.get('sort') === 'asc') rows.reverse();
       const items = rows.map((one) => () => json.issue(world, project, one));
       return paged(asked, items, `/projects/${project.id}/issues`, enough === Infinity);
     },
@@ -175,8 +193,16 @@ export const issueRoutes: Route[] = [
     (asked) => {
       const title = str(asked.body['title']);
       if (title === undefined) throw new Refused(400, { error: 'title is missing' });
+      need(asked, 10);
       const made = asked.world.issue(asked.project, asked.user, title);
-      change(asked, made);
+      try {
+        change(asked, made);
+      } catch (error) {
+        asked.project.issues.pop();
+        throw error;
+      }
+      if (yes(asked.body['confidential'])) made.confidential = true;
+      made.type = str(asked.body['issue_type'])?.toUpperCase() ?? made.type;
       return json.issue(asked.world, asked.project, made);
     },
   ],
@@ -191,27 +217,40 @@ export const issueRoutes: Route[] = [
     },
   ],
   [
-    'GET',
-    '/projects/:id/issues/:iid/links',
-    (asked) =>
-      found(asked).links.map(({ to, type }) => ({
-        ...json.issue(asked.world, asked.project, to),
-        issue_link_id: 1,
-        link_type: type,
-        link_created_at: '',
-        link_updated_at: '',
-      })),
-  ],
-  [
-    'POST',
-    '/projects/:id/issues/:iid/links',
+    'DELETE',
+    '/projects/:id/issues/:iid',
     (asked) => {
-      const other = asked.world.find(str(asked.body['target_project_id']) ?? '');
-      const to = other?.issues.find((one) => one.iid === Number(asked.body['target_issue_iid']));
-      if (!to) throw new Refused(404, '404 Not Found');
-      found(asked).links.push({ to, type: str(asked.body['link_type']) ?? 'relates_to' });
-      return { source_issue: {}, target_issue: {}, link_type: 'relates_to' };
+      need(asked, 40);
+      const gone = found(asked);
+      asked.project.issues = asked.project.issues.filter((one) => one !== gone);
+      for (const { to, id } of gone.links) to.links = to.links.filter((one) => one.id !== id);
+      return undefined;
     },
   ],
+  [
+    'GET',
+    '/projects/:id/issues/:iid/closed_by',
+    async (asked) => {
+      const { project, world } = asked;
+      const { iid } = found(asked);
+      const by = project.mergeRequests.filter((one) => closes(iid).test(one.description));
+      return Promise.all(by.map((one) => json.mergeRequest(world, project, one)));
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/issues/:iid/related_merge_requests',
+    async (asked) => {
+      const { project, world } = asked;
+      const named = new RegExp(`#${found(asked).iid}\\b`);
+      const by = project.mergeRequests.filter((one) => named.test(one.description));
+      return paged(
+        asked,
+        await Promise.all(by.map((one) => json.mergeRequest(world, project, one))),
+        `/projects/${project.id}/issues/${found(asked).iid}/related_merge_requests`,
+      );
+    },
+  ],
+  ...linkRoutes,
   ...talkRoutes('issues', found),
 ];

@@ -1,19 +1,40 @@
 import * as json from './json.ts';
-import { need, paged, Raw, Refused, isRecord, str, type Asked, type Route } from './routing.ts';
-import { change, talkRoutes, usersOf } from './routes-issues.ts';
-import type { MergeRequest } from './world.ts';
+import * as ci from './json-ci.ts';
+import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
+import { change, closing, fitting, usersOf } from './routes-issues.ts';
+import { draftRoutes } from './routes-drafts.ts';
+import { talkRoutes } from './routes-notes.ts';
+import { yes } from './params.ts';
+import { commit } from './routes-refs.ts';
+import type { MergeRequest } from './model.ts';
 
 /** GitLab leaves out what is larger (its own limits are 200 KB and so many files; small here, so that tests reach them). */
 const COLLAPSED = 20_000;
 const TOO_LARGE = 100_000;
 
-function found({ project, params }: Asked): MergeRequest {
+/** The merge request that a path names. */
+export function found({ project, params }: Asked): MergeRequest {
   const mr = project.mergeRequests.find((one) => one.iid === Number(params['iid']));
   if (!mr) throw new Refused(404, '404 Not found');
   return mr;
 }
 
-const shown = (asked: Asked, mr = found(asked)) => json.mergeRequest(asked.world, asked.project, mr);
+/** It as the API shows it. */
+export const shown = (asked: Asked, mr = found(asked)) => json.mergeRequest(asked.world, asked.project, mr);
+
+/** Whether a merge request passes what the query narrows a list by. */
+function wanted(asked: Asked): (one: MergeRequest) => boolean {
+  const { query } = asked;
+  const fits = fitting(asked);
+  const [source, target, reviewer] = ['source_branch', 'target_branch', 'reviewer_username'].map((name) =>
+    query.get(name),
+  );
+  return (one) =>
+    fits(one) &&
+    (!source || one.source === source) &&
+    (!target || one.target === target) &&
+    (!reviewer || one.reviewers.some((user) => user.username === reviewer));
+}
 
 async function diffsOf(asked: Asked) {
   const { diff_refs: refs } = await shown(asked);
@@ -48,26 +69,31 @@ async function checked(asked: Asked, position: Record<string, unknown>): Promise
   refuse();
 }
 
+const version = (
+  asked: Asked,
+  id: number,
+  refs: { base_sha: string; head_sha: string | null | undefined; start_sha: string | undefined },
+) => ({
+  id,
+  head_commit_sha: refs.head_sha,
+  base_commit_sha: refs.base_sha,
+  start_commit_sha: refs.start_sha,
+  created_at: found(asked).at,
+  merge_request_id: id,
+  state: 'collected',
+  real_size: '1',
+});
+
 export const mergeRequestRoutes: Route[] = [
   [
     'GET',
     '/projects/:id/merge_requests',
     async (asked) => {
-      const { project, query } = asked;
-      const state = query.get('state');
-      const source = query.get('source_branch');
-      const reviewer = query.get('reviewer_username');
-      const rows = project.mergeRequests.filter(
-        (one) =>
-          (!state || one.state === state) &&
-          (!source || one.source === source) &&
-          (!reviewer || one.reviewers.some((user) => user.username === reviewer)),
-      );
-      return paged(
-        asked,
-        await Promise.all(rows.toReversed().map((one) => shown(asked, one))),
-        '/merge_requests',
-      );
+      const { project } = asked;
+      const rows = project.mergeRequests.filter(wanted(asked)).toReversed();
+      if (asked.query.get('sort') === 'asc') rows.reverse();
+      const path = `/projects/${project.id}/merge_requests`;
+      return paged(asked, await Promise.all(rows.map((one) => shown(asked, one))), path);
     },
   ],
   [
@@ -75,17 +101,10 @@ export const mergeRequestRoutes: Route[] = [
     '/merge_requests',
     async (asked) => {
       const { world, user, query } = asked;
+      if (!query.has('scope')) query.set('scope', 'created_by_me');
       const seen = world.projects.filter((one) => one.members.has(user.id));
       const rows = seen.flatMap((project) =>
-        project.mergeRequests
-          .filter((one) => !query.get('state') || one.state === query.get('state'))
-          .filter((one) =>
-            query.get('scope') === 'all'
-              ? one.reviewers.some((each) => each.username === query.get('reviewer_username')) ||
-                one.author.username === query.get('author_username')
-              : one.assignees.includes(user),
-          )
-          .map((one) => json.mergeRequest(world, project, one)),
+        project.mergeRequests.filter(wanted(asked)).map((one) => json.mergeRequest(world, project, one)),
       );
       return paged(asked, await Promise.all(rows), '/merge_requests');
     },
@@ -101,6 +120,11 @@ export const mergeRequestRoutes: Route[] = [
         str(body['target_branch']),
         str(body['title']),
       ];
+      const missing = ['source_branch', 'target_branch', 'title'].filter((name) => !str(body[name]));
+      if (missing.length > 0)
+        throw new Refused(400, { error: missing.map((name) => `${name} is missing`).join(', ') });
+      if (source === target)
+        throw new Refused(422, { error: "You can't use same project/branch for source and target" });
       if (!(await project.repo.resolve(`refs/heads/${source}`)))
         throw new Refused(400, { message: [`Source branch "${source}" does not exist`] });
       const other = project.mergeRequests.find(
@@ -113,6 +137,8 @@ export const mergeRequestRoutes: Route[] = [
       const made = world.mergeRequest(project, user, title, source, target);
       change(asked, made);
       made.reviewers = usersOf(asked, body['reviewer_ids']) ?? [];
+      made.squash = yes(body['squash']);
+      made.removeSource = yes(body['remove_source_branch']);
       return shown(asked, made);
     },
   ],
@@ -126,77 +152,6 @@ export const mergeRequestRoutes: Route[] = [
       mr.target = str(asked.body['target_branch']) ?? mr.target;
       mr.reviewers = usersOf(asked, asked.body['reviewer_ids']) ?? mr.reviewers;
       return shown(asked);
-    },
-  ],
-  [
-    'PUT',
-    '/projects/:id/merge_requests/:iid/rebase',
-    (asked) => {
-      found(asked).rebased = true;
-      return { rebase_in_progress: true };
-    },
-  ],
-  [
-    'GET',
-    '/projects/:id/merge_requests/:iid/approvals',
-    (asked) => {
-      const { approvedBy } = found(asked);
-      return {
-        id: 1,
-        iid: 1,
-        approved: approvedBy.length > 0,
-        approvals_required: 1,
-        approvals_left: approvedBy.length > 0 ? 0 : 1,
-        approved_by: approvedBy.map((one) => ({ user: json.user(asked.world, one) })),
-      };
-    },
-  ],
-  [
-    'POST',
-    '/projects/:id/merge_requests/:iid/approve',
-    async (asked) => {
-      const mr = found(asked);
-      const { sha } = await shown(asked);
-      if (asked.body['sha'] !== undefined && asked.body['sha'] !== sha)
-        throw new Refused(409, { message: `SHA does not match HEAD of source branch: ${sha}` });
-      mr.approvedBy.push(asked.user);
-      return { id: 1, iid: mr.iid, approved: true };
-    },
-  ],
-  [
-    'PUT',
-    '/projects/:id/merge_requests/:iid/merge',
-    async (asked) => {
-      need(asked, 40);
-      const mr = found(asked);
-      const { sha, draft } = await shown(asked);
-      if (mr.state !== 'opened' || draft) throw new Refused(405, { message: '405 Method Not Allowed' });
-      if (asked.body['sha'] !== undefined && asked.body['sha'] !== sha)
-        throw new Refused(409, { message: `SHA does not match HEAD of source branch: ${sha}` });
-      if (asked.body['auto_merge'] === true) {
-        mr.autoMerge = true;
-        return shown(asked);
-      }
-      const { repo } = asked.project;
-      const target = (await repo.resolve(mr.target)) ?? '';
-      const tree = (await repo.git(['rev-parse', `${sha}^{tree}`])).trim();
-      const author = {
-        GIT_AUTHOR_NAME: 'R',
-        GIT_AUTHOR_EMAIL: 'r@example.com',
-        GIT_COMMITTER_NAME: 'R',
-        GIT_COMMITTER_EMAIL: 'r@example.com',
-      };
-      const squash = asked.body['squash'] === true;
-      const parents = squash ? ['-p', target] : ['-p', target, '-p', sha ?? ''];
-      const message = squash ? mr.title : `Merge branch '${mr.source}'`;
-      const made = await repo.git(['commit-tree', tree, ...parents, '-m', message], { env: author });
-      mr.mergeCommit = made.trim();
-      await repo.git(['update-ref', `refs/heads/${mr.target}`, mr.mergeCommit]);
-      mr.state = 'merged';
-      const merged = await shown(asked);
-      if (asked.body['should_remove_source_branch'] === true)
-        await repo.git(['update-ref', '-d', `refs/heads/${mr.source}`]);
-      return merged;
     },
   ],
   [
@@ -238,48 +193,66 @@ export const mergeRequestRoutes: Route[] = [
   ],
   [
     'GET',
-    '/projects/:id/merge_requests/:iid/draft_notes',
-    (asked) =>
-      found(asked)
-        .drafts.filter((one) => one.author === asked.user)
-        .map(({ id, note, position }) => ({ id, author_id: 1, note, position, resolve_discussion: false })),
+    '/projects/:id/merge_requests/:iid/changes',
+    async (asked) => ({ ...(await shown(asked)), changes: await diffsOf(asked), overflow: false }),
   ],
   [
-    'POST',
-    '/projects/:id/merge_requests/:iid/draft_notes',
+    'GET',
+    '/projects/:id/merge_requests/:iid/commits',
     async (asked) => {
-      const note = str(asked.body['note']) ?? asked.query.get('note') ?? '';
-      const position = isRecord(asked.body['position']) ? asked.body['position'] : null;
-      if (position) await checked(asked, position);
-      const made = { id: asked.world.id(), note, author: asked.user, position };
-      found(asked).drafts.push(made);
-      return { id: made.id, author_id: asked.user.id, note, position, resolve_discussion: false };
+      const { diff_refs: refs } = await shown(asked);
+      const range = `${refs?.base_sha}..${refs?.head_sha}`;
+      const shas = refs
+        ? (await asked.project.repo.git(['rev-list', range])).split('\n').filter(Boolean)
+        : [];
+      const path = `/projects/${asked.project.id}/merge_requests/${found(asked).iid}/commits`;
+      return paged(asked, await Promise.all(shas.map((one) => commit(asked, one))), path);
     },
+  ],
+  [
+    'GET',
+    '/projects/:id/merge_requests/:iid/versions',
+    async (asked) => {
+      const { diff_refs: refs, id } = await shown(asked);
+      return refs ? [version(asked, id, refs)] : [];
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/merge_requests/:iid/versions/:version',
+    async (asked) => {
+      const { diff_refs: refs, id } = await shown(asked);
+      if (!refs || Number(asked.params['version']) !== id) throw new Refused(404, '404 Not found');
+      return { ...version(asked, id, refs), commits: [], diffs: await diffsOf(asked) };
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/merge_requests/:iid/pipelines',
+    (asked) => {
+      const { source } = found(asked);
+      const rows = asked.project.pipelines.filter((one) => one.ref === source).toReversed();
+      return rows.map((one) => ci.shortPipeline(asked.world, one));
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/merge_requests/:iid/closes_issues',
+    (asked) =>
+      closing(found(asked).description, asked.project.issues).map((one) =>
+        json.issue(asked.world, asked.project, one),
+      ),
   ],
   [
     'DELETE',
-    '/projects/:id/merge_requests/:iid/draft_notes/:draft',
+    '/projects/:id/merge_requests/:iid',
     (asked) => {
-      const mr = found(asked);
-      mr.drafts = mr.drafts.filter((one) => one.id !== Number(asked.params['draft']));
+      need(asked, 40);
+      const gone = found(asked);
+      asked.project.mergeRequests = asked.project.mergeRequests.filter((one) => one !== gone);
       return undefined;
     },
   ],
-  [
-    'POST',
-    '/projects/:id/merge_requests/:iid/draft_notes/bulk_publish',
-    (asked) => {
-      const mr = found(asked);
-      for (const { note, position } of mr.drafts)
-        asked.world.discuss(
-          mr,
-          asked.world.note(note, asked.user, { position, resolvable: true }),
-          position === null,
-        );
-      mr.drafts = [];
-      mr.published++;
-      return undefined;
-    },
-  ],
-  ...talkRoutes('merge_requests', found),
+  ...draftRoutes(found, checked),
+  ...talkRoutes('merge_requests', found, { checked }),
 ];

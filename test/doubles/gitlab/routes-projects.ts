@@ -1,90 +1,58 @@
 import { join } from 'node:path';
 import * as json from './json.ts';
-import { paged, Refused, str, type Asked, type Route } from './routing.ts';
+import { user } from './json-user.ts';
+import { num, yes } from './params.ts';
+import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
 import { Repo } from './repo.ts';
+import type { Project, User } from './model.ts';
 
-const shown = async ({ world }: Asked, project: Asked['project']) =>
+/** A project as this user sees it. */
+export const shown = async ({ world }: Asked, project: Asked['project']) =>
   json.project(world, project, (await project.repo.resolve('HEAD')) === undefined);
 
+const member = ({ world, project }: Asked, one: User) => ({
+  ...user(world, one),
+  access_level: project.members.get(one.id),
+  created_at: '2026-01-01T00:00:00.000Z',
+  expires_at: null,
+  membership_state: 'active',
+});
+
+/** Whether this user sees a project at all. */
+export const seen = ({ user }: Asked, one: Project) =>
+  one.members.has(user.id) || one.visibility === 'public' || (one.visibility === 'internal' && user.id !== 0);
+
+/** What nobody on this GitLab has made. */
+const EMPTY = [
+  'environments',
+  'deployments',
+  'deploy_keys',
+  'events',
+  'hooks',
+  'snippets',
+  'variables',
+  'issues/:iid/award_emoji',
+  'issues/:iid/resource_label_events',
+  'merge_requests/:iid/award_emoji',
+  'repository/commits/:sha/statuses',
+  'repository/commits/:sha/comments',
+];
+
 export const projectRoutes: Route[] = [
-  [
-    'GET',
-    '/user',
-    ({ world, user }) => ({
-      ...json.user(world, user),
-      email: `${user.username}@example.com`,
-      commit_email: `${user.username}@example.com`,
-    }),
-  ],
-  [
-    'GET',
-    '/personal_access_tokens/self',
-    ({ token }) => ({
-      id: 1,
-      name: 'kuznia',
-      revoked: false,
-      scopes: token.scopes,
-      user_id: token.user.id,
-      active: true,
-      expires_at: '2027-01-01',
-    }),
-  ],
-  [
-    'GET',
-    '/users',
-    (asked) => {
-      const { world, query } = asked;
-      const name = query.get('username')?.toLowerCase();
-      const search = query.get('search')?.toLowerCase() ?? '';
-      const found = world.users.filter((one) =>
-        name === undefined ? one.username.includes(search) : one.username.toLowerCase() === name,
-      );
-      return paged(
-        asked,
-        found.map((one) => json.user(world, one)),
-        '/users',
-      );
-    },
-  ],
-  [
-    'GET',
-    '/groups',
-    (asked) => {
-      const groups = [...new Set(asked.world.projects.map((one) => one.path.split('/')[0] ?? ''))];
-      return paged(
-        asked,
-        groups.map((full_path, id) => ({
-          id: id + 1,
-          full_path,
-          name: full_path,
-          description: '',
-          visibility: 'private',
-          web_url: '',
-        })),
-        '/groups',
-      );
-    },
-  ],
-  [
-    'GET',
-    '/namespaces/:ns',
-    ({ params }) => ({
-      id: 1,
-      name: params['ns'],
-      path: params['ns'],
-      kind: 'group',
-      full_path: params['ns'],
-    }),
-  ],
   [
     'GET',
     '/projects',
     async (asked) => {
       const search = asked.query.get('search')?.toLowerCase() ?? '';
-      const mine = asked.world.projects.filter(
-        (one) => one.members.has(asked.user.id) && one.path.toLowerCase().includes(search),
+      const { query, user } = asked;
+      const narrow = yes(query.get('membership')) || yes(query.get('owned'));
+      const rows = asked.world.projects.filter(
+        (one) =>
+          seen(asked, one) &&
+          (!narrow || one.members.has(user.id)) &&
+          one.path.toLowerCase().includes(search),
       );
-      return paged(asked, await Promise.all(mine.map((one) => shown(asked, one))), '/projects');
+      return paged(asked, await Promise.all(rows.map((one) => shown(asked, one))), '/projects');
     },
   ],
   [
@@ -135,18 +103,89 @@ export const projectRoutes: Route[] = [
       const members = world.users.filter((one) => project.members.has(one.id));
       return paged(
         asked,
-        members.map((one) => ({ ...json.user(world, one), access_level: project.members.get(one.id) })),
-        '/members',
+        members.map((one) => member(asked, one)),
+        `/projects/${project.id}/members/all`,
       );
     },
   ],
   [
     'GET',
-    '/projects/:id/milestones',
-    ({ project, query }) =>
-      project.milestones
-        .filter((one) => one.title === query.get('title'))
-        .map((one) => ({ ...one, state: 'active' })),
+    '/projects/:id/members',
+    (asked) => {
+      const { world, project } = asked;
+      const members = world.users.filter((one) => project.members.has(one.id));
+      return paged(
+        asked,
+        members.map((one) => member(asked, one)),
+        `/projects/${project.id}/members`,
+      );
+    },
+  ],
+  [
+    'POST',
+    '/projects/:id/members',
+    (asked) => {
+      need(asked, 40);
+      const { world, project, body } = asked;
+      const one = world.users.find((each) => each.id === num(body['user_id']));
+      const level = num(body['access_level']);
+      if (!one) throw new Refused(404, '404 User Not Found');
+      if (!level || ![10, 15, 20, 30, 40, 50].includes(level))
+        throw new Refused(400, { error: 'access_level does not have a valid value' });
+      if (project.members.has(one.id)) throw new Refused(409, { message: 'Member already exists' });
+      project.members.set(one.id, level);
+      return member(asked, one);
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id/members/:user',
+    (asked) => {
+      need(asked, 40);
+      if (!asked.project.members.delete(Number(asked.params['user'])))
+        throw new Refused(404, '404 Not found');
+      return undefined;
+    },
+  ],
+  [
+    'PUT',
+    '/projects/:id',
+    (asked) => {
+      need(asked, 40);
+      const { project, body } = asked;
+      project.description = str(body['description']) ?? project.description;
+      project.visibility = str(body['visibility']) ?? project.visibility;
+      project.name = str(body['name']) ?? project.name;
+      return shown(asked, project);
+    },
+  ],
+  [
+    'DELETE',
+    '/projects/:id',
+    async (asked) => {
+      need(asked, 40);
+      const { world, project } = asked;
+      world.projects.splice(world.projects.indexOf(project), 1);
+      await project.repo.close();
+      return new Raw(
+        JSON.stringify({ message: '202 Accepted' }),
+        { 'content-type': 'application/json' },
+        202,
+      );
+    },
+  ],
+  [
+    'GET',
+    '/projects/:id/forks',
+    async (asked) => {
+      const { world, project } = asked;
+      const forks = world.projects.filter((one) => one.forkedFrom === project);
+      return paged(
+        asked,
+        await Promise.all(forks.map((one) => shown(asked, one))),
+        `/projects/${project.id}/forks`,
+      );
+    },
   ],
   [
     'GET',
@@ -156,4 +195,22 @@ export const projectRoutes: Route[] = [
       return { name: 'Default', content: '## What\n\n## Why\n' };
     },
   ],
+  [
+    'GET',
+    '/search',
+    async (asked) => {
+      const { query, world } = asked;
+      const term = query.get('search')?.toLowerCase();
+      if (!term) throw new Refused(400, { error: 'search is missing' });
+      if (query.get('scope') !== 'projects')
+        throw new Refused(400, { error: 'scope does not have a valid value' });
+      const rows = world.projects.filter((one) => seen(asked, one) && one.path.toLowerCase().includes(term));
+      return paged(asked, await Promise.all(rows.map((one) => shown(asked, one))), '/search');
+    },
+  ],
+  ...EMPTY.map((path): Route => [
+    'GET',
+    `/projects/:id/${path}`,
+    (asked) => paged(asked, [], `/projects/:id/${path}`),
+  ]),
 ];

@@ -1,5 +1,8 @@
+import * as json from './json.ts';
 import { need, paged, Raw, Refused, isRecord, str, type Asked, type Route } from './routing.ts';
-import { commit } from './routes-refs.ts';
+import { fileOf, flags } from './routes-files.ts';
+import { yes } from './params.ts';
+import { commit, wholeCommit } from './routes-refs.ts';
 import { GitFault } from './repo.ts';
 
 async function at({ project, query }: Asked, name = 'ref'): Promise<string> {
@@ -7,16 +10,6 @@ async function at({ project, query }: Asked, name = 'ref'): Promise<string> {
   if (!sha)
     throw new Refused(404, { message: name === 'ref' ? '404 Tree Not Found' : '404 Commit Not Found' });
   return sha;
-}
-
-async function file(asked: Asked): Promise<{ content: Buffer; sha: string; path: string }> {
-  const path = asked.params['path'] ?? '';
-  const sha = await at(asked).catch(() => {
-    throw new Refused(404, '404 Commit Not Found');
-  });
-  const content = await asked.project.repo.blob(sha, path);
-  if (!content) throw new Refused(404, '404 File Not Found');
-  return { content, sha, path };
 }
 
 export const repositoryRoutes: Route[] = [
@@ -37,7 +30,7 @@ export const repositoryRoutes: Route[] = [
     'GET',
     '/projects/:id/repository/files/:path/raw',
     async (asked) => {
-      const { content, sha, path } = await file(asked);
+      const { content, sha, path } = await fileOf(asked);
       return new Raw(content, {
         'content-type': 'text/plain',
         'x-gitlab-last-commit-id': await asked.project.repo.lastCommit(sha, path),
@@ -49,7 +42,7 @@ export const repositoryRoutes: Route[] = [
     'GET',
     '/projects/:id/repository/files/:path/blame',
     async (asked) => {
-      const { sha, path } = await file(asked);
+      const { sha, path } = await fileOf(asked);
       const [from, to] = [asked.query.get('range[start]'), asked.query.get('range[end]')];
       const out = await asked.project.repo.git([
         'blame',
@@ -114,14 +107,22 @@ export const repositoryRoutes: Route[] = [
     '/projects/:id/repository/commits',
     async (asked) => {
       const { project, query } = asked;
-      const sha = await at(asked, 'ref_name');
+      const from = yes(query.get('all')) ? ['--all'] : [await at(asked, 'ref_name')];
       const path = query.get('path');
       const shas = (
-        await project.repo.git(['rev-list', '--max-count=500', sha, ...(path ? ['--', path] : [])])
+        await project.repo.git([
+          'rev-list',
+          '--max-count=500',
+          ...flags(asked),
+          ...from,
+          ...(path ? ['--', path] : []),
+        ])
       )
         .split('\n')
         .filter(Boolean);
-      return paged(asked, await Promise.all(shas.map((one) => commit(asked, one))), '/commits');
+      const shown = yes(query.get('with_stats')) ? wholeCommit : commit;
+      const rows = await Promise.all(shas.map((one) => shown(asked, one)));
+      return paged(asked, rows, `/projects/${project.id}/repository/commits`);
     },
   ],
   [
@@ -130,16 +131,20 @@ export const repositoryRoutes: Route[] = [
     async (asked) => {
       const sha = await asked.project.repo.resolve(asked.params['sha'] ?? '');
       if (!sha) throw new Refused(404, '404 Commit Not Found');
-      return commit(asked, sha);
+      return wholeCommit(asked, sha);
     },
   ],
   [
     'GET',
     '/projects/:id/repository/commits/:sha/diff',
-    async ({ project, params }) => {
-      const sha = params['sha'] ?? '';
-      const parent = await project.repo.resolve(`${sha}^`);
-      return parent ? project.repo.diffs(parent, sha) : [];
+    async (asked) => {
+      const { project, params } = asked;
+      const sha = await project.repo.resolve(params['sha'] ?? '');
+      if (!sha) throw new Refused(404, '404 Commit Not Found');
+      // The first commit is compared with nothing: git's name of the empty tree.
+      const parent = (await project.repo.resolve(`${sha}^`)) ?? '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
+      const path = `/projects/${project.id}/repository/commits/${sha}/diff`;
+      return paged(asked, await project.repo.diffs(parent, sha), path);
     },
   ],
   [
@@ -160,14 +165,28 @@ export const repositoryRoutes: Route[] = [
     },
   ],
   [
+    'GET',
+    '/projects/:id/repository/commits/:sha/merge_requests',
+    async (asked) => {
+      const { project, world, params } = asked;
+      const sha = await project.repo.resolve(params['sha'] ?? '');
+      if (!sha) throw new Refused(404, '404 Commit Not Found');
+      const all = await Promise.all(
+        project.mergeRequests.map((one) => json.mergeRequest(world, project, one)),
+      );
+      return all.filter((one) => one.sha === sha || one.merge_commit_sha === sha);
+    },
+  ],
+  [
     'POST',
     '/projects/:id/repository/commits',
     async (asked) => {
       need(asked, 30);
       const { project, body, user } = asked;
       const name = str(body['branch']);
-      if (!name || !str(body['commit_message']))
-        throw new Refused(400, { error: 'branch is missing, commit_message is missing' });
+      const missing = ['branch', 'commit_message', 'actions'].filter((one) => !body[one]);
+      if (!name || missing.length > 0)
+        throw new Refused(400, { error: missing.map((one) => `${one} is missing`).join(', ') });
       const start = str(body['start_branch']);
       const there = await project.repo.resolve(`refs/heads/${name}`);
       if (there && start && start !== name)
@@ -197,13 +216,7 @@ export const repositoryRoutes: Route[] = [
           name: user.name,
           email: `${user.username}@example.com`,
         });
-        return {
-          ...(await commit(asked, sha)),
-          stats: { additions: 1, deletions: 1, total: 2 },
-          status: null,
-          project_id: project.id,
-          last_pipeline: null,
-        };
+        return await wholeCommit(asked, sha);
       } catch (error) {
         if (error instanceof GitFault) throw new Refused(400, { message: error.message });
         throw error;

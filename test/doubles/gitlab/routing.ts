@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Project, Token, User, World } from './world.ts';
+import type { Project, Token, User } from './model.ts';
+import type { World } from './world.ts';
 
 /** What a route is given. */
 export interface Asked {
@@ -8,6 +9,7 @@ export interface Asked {
   token: Token;
   params: Record<string, string>;
   query: URLSearchParams;
+  /** All that the request brings: query, JSON or form. */
   body: Record<string, unknown>;
   headers: IncomingMessage['headers'];
   project: Project;
@@ -36,6 +38,10 @@ export class Raw {
   }
 }
 
+/** Where GitLab answers a POST with 200 rather than 201. */
+export const ok = (value: unknown) =>
+  new Raw(JSON.stringify(value), { 'content-type': 'application/json' }, 200);
+
 export type Route = [method: string, path: string, handle: (asked: Asked) => unknown];
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -49,27 +55,49 @@ export function paged(
   counted = true,
 ): Raw {
   const { query, world } = asked;
-  const size = Math.min(100, Number(query.get('per_page') ?? 20));
+  const [size, wanted] = [counting(query, 'per_page') ?? 20, counting(query, 'page')];
   const keyset = query.get('pagination') === 'keyset';
-  const page = Math.max(
-    1,
-    Number(query.get('page') ?? query.get('page_token') ?? query.get('id_after') ?? 1),
-  );
+  const page = wanted ?? Math.max(1, Number(query.get('page_token') ?? query.get('id_after') ?? 1));
   const made = (item: unknown): unknown => (typeof item === 'function' ? item() : item);
   const part = items.slice((page - 1) * size, page * size).map(made);
   const more = page * size < items.length;
-  const next = new URLSearchParams(query);
-  next.set(keyset ? (path.endsWith('tree') ? 'page_token' : 'id_after') : 'page', String(page + 1));
+  const last = Math.max(1, Math.ceil(items.length / size));
+  const by = keyset ? (path.endsWith('tree') ? 'page_token' : 'id_after') : 'page';
+  const link = (rel: string, to: number) => {
+    const at = new URLSearchParams(query);
+    at.set('per_page', String(size));
+    at.set(by, String(to));
+    return `<${world.url}/api/v4${path}?${at.toString()}>; rel="${rel}"`;
+  };
+  // docs.gitlab.com/api/rest/#pagination
+  const links = [
+    ...(page > 1 && !keyset ? [link('prev', page - 1)] : []),
+    ...(more ? [link('next', page + 1)] : []),
+    ...(keyset ? [] : [link('first', 1)]),
+    ...(keyset || !counted ? [] : [link('last', last)]),
+  ];
   const headers: Record<string, string> = { 'content-type': 'application/json' };
-  if (more) headers['link'] = `<${world.url}/api/v4${path}?${next.toString()}>; rel="next"`;
+  if (links.length > 0) headers['link'] = links.join(', ');
   if (!keyset)
     Object.assign(headers, {
       'x-page': String(page),
       'x-per-page': String(size),
+      'x-prev-page': page > 1 ? String(page - 1) : '',
       'x-next-page': more ? String(page + 1) : '',
-      ...(counted && { 'x-total': String(items.length) }),
+      ...(counted && { 'x-total': String(items.length), 'x-total-pages': String(last) }),
     });
   return new Raw(JSON.stringify(part), headers);
+}
+
+/** `page` and `per_page`: whole numbers from 1 on; more than 100 on a page are not given. */
+function counting(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === '') return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value)) throw new Refused(400, { error: `${name} is invalid` });
+  if (name === 'per_page' && value < 1)
+    throw new Refused(400, { error: 'per_page does not have a valid value' });
+  return name === 'per_page' ? Math.min(100, value) : Math.max(1, value);
 }
 
 /** At least this role in the project (30 Developer, 40 Maintainer). */

@@ -3,13 +3,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { serveGit } from './http-git.ts';
 import { ciRoutes } from './routes-ci.ts';
+import { fileRoutes } from './routes-files.ts';
 import { issueRoutes } from './routes-issues.ts';
+import { labelRoutes } from './routes-labels.ts';
 import { mergeRequestRoutes } from './routes-merge-requests.ts';
+import { mergingRoutes } from './routes-merging.ts';
+import { peopleRoutes } from './routes-people.ts';
 import { projectRoutes } from './routes-projects.ts';
 import { refRoutes } from './routes-refs.ts';
 import { repositoryRoutes } from './routes-repository.ts';
-import { isRecord, Raw, Refused, type Route } from './routing.ts';
-import { World, type Project, type Token } from './world.ts';
+import { answerGraphql } from './graphql.ts';
+import { paramsOf } from './params.ts';
+import { Raw, Refused, type Route } from './routing.ts';
+import type { Project, Token, User } from './model.ts';
+import { World } from './world.ts';
+import { jsonOrNothing } from '../../../kit/json.ts';
 
 /** What goes wrong, for the next requests that fit. */
 export interface Fault {
@@ -44,20 +52,82 @@ export interface Double {
 
 const routes: Route[] = [
   ...projectRoutes,
+  ...peopleRoutes,
   ...repositoryRoutes,
+  ...fileRoutes,
+  ...labelRoutes,
   ...refRoutes,
   ...issueRoutes,
   ...mergeRequestRoutes,
+  ...mergingRoutes,
   ...ciRoutes,
 ];
+/** Whoever sends no token: they see what is public. */
+const nobody: User = { id: 0, username: '', name: '' };
+
+/** What nobody's reading reaches, where it is public. */
+const OPEN = /^\/(projects|groups|version)(\/|$)/;
+
 const compiled = routes.map(([method, path, handle]) => {
   const names: string[] = [];
   const source = path.replace(/[:*](\w+)/g, (found, name: string) => {
     names.push(name);
     return found.startsWith('*') ? '(.+)' : '([^/]+)';
   });
-  return { method, names, pattern: new RegExp(`^/api/v4${source}$`), handle };
+  return { method, names, pattern: new RegExp(`^/api/v4${source}/?$`), handle, open: OPEN.test(path) };
 });
+
+function routeOf(method: string, path: string) {
+  const fitting = compiled.flatMap((one) => {
+    const [, ...given] = one.pattern.exec(path) ?? [undefined];
+    return one.pattern.test(path) ? [{ ...one, given }] : [];
+  });
+  const route =
+    fitting.find((one) => one.method === method) ??
+    (method === 'HEAD' ? fitting.find((one) => one.method === 'GET') : undefined);
+  if (route) return route;
+  if (fitting.length > 0) throw new Refused(405, { error: '405 Not Allowed' });
+  throw new Refused(404, { error: '404 Not Found' });
+}
+
+function allow(token: Token, read: boolean, ofUser: boolean): void {
+  if (token.expired)
+    throw new Refused(401, {
+      error: 'invalid_token',
+      error_description: 'Token is expired. You can either do re-authorization or token refresh.',
+    });
+  const fits =
+    token.scopes.includes('api') ||
+    (read && token.scopes.includes('read_api')) ||
+    (ofUser && token.scopes.includes('read_user'));
+  if (fits) return;
+  throw new Refused(403, {
+    error: 'insufficient_scope',
+    error_description: 'The request requires higher privileges than provided by the access token.',
+    scope: read ? 'api read_api' : 'api',
+  });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Refused(400, { error: 'The path is not encoded as URLs are.' });
+  }
+}
+
+/** docs.gitlab.com/api/rest/authentication: a header, or the query. */
+function givenToken(request: IncomingMessage, url: URL): string | undefined {
+  const given =
+    /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ??
+    request.headers['private-token'] ??
+    url.searchParams.get('private_token') ??
+    url.searchParams.get('access_token') ??
+    undefined;
+  return typeof given === 'string' ? given : undefined;
+}
+
+const hasToken = (request: IncomingMessage, url: URL) => givenToken(request, url) !== undefined;
 
 /** A GitLab on 127.0.0.1. */
 export async function startGitLab(): Promise<Double> {
@@ -82,7 +152,7 @@ export async function startGitLab(): Promise<Double> {
     if (/\.git\/(info\/refs|git-(upload|receive)-pack)$/.test(url.pathname))
       return serveGit(world, request, response, url);
     const text = (await bodyOf(request)).toString('utf8');
-    const body: unknown = text === '' ? {} : JSON.parse(text);
+    const body = jsonOrNothing(text) ?? {};
     sent.push({
       method,
       path: url.pathname,
@@ -99,7 +169,7 @@ export async function startGitLab(): Promise<Double> {
       response.end(fault.body ?? JSON.stringify({ message: `${fault.status}` }));
       return;
     }
-    const { status, headers, content } = await work(method, url, isRecord(body) ? body : {}, request);
+    const { status, headers, content } = await work(method, url, text, request);
     if (fault?.cut) {
       request.socket.destroy();
       return;
@@ -119,9 +189,9 @@ export async function startGitLab(): Promise<Double> {
     response.end();
   }
 
-  async function work(method: string, url: URL, body: Record<string, unknown>, request: IncomingMessage) {
+  async function work(method: string, url: URL, text: string, request: IncomingMessage) {
     try {
-      const value = await handled(method, url, body, request);
+      const value = await handled(method, url, text, request);
       if (value instanceof Raw)
         return {
           status: value.status,
@@ -132,7 +202,7 @@ export async function startGitLab(): Promise<Double> {
         value === undefined ? 204 : method === 'POST' && !url.pathname.endsWith('graphql') ? 201 : 200;
       return {
         status,
-        headers: { 'content-type': 'application/json' },
+        headers: value === undefined ? {} : { 'content-type': 'application/json' },
         content: value === undefined ? '' : JSON.stringify(value),
       };
     } catch (error) {
@@ -145,59 +215,36 @@ export async function startGitLab(): Promise<Double> {
     }
   }
 
-  async function handled(
-    method: string,
-    url: URL,
-    body: Record<string, unknown>,
-    request: IncomingMessage,
-  ): Promise<unknown> {
-    const token = tokenOf(request);
-    if (url.pathname === '/api/graphql') return graphql(token, body);
-    for (const { method: wanted, names, pattern, handle } of compiled) {
-      const found = wanted === method ? pattern.exec(url.pathname) : null;
-      if (!found) continue;
-      if (!token) throw new Refused(401, '401 Unauthorized');
-      if (token.expired)
-        throw new Refused(401, {
-          error: 'invalid_token',
-          error_description: 'Token is expired. You can either do re-authorization or token refresh.',
-        });
-      const read = ['GET', 'HEAD'].includes(method);
-      const fits =
-        token.scopes.includes('api') ||
-        (read && token.scopes.includes('read_api')) ||
-        (names.length === 0 && token.scopes.includes('read_user'));
-      if (!fits) {
-        throw new Refused(403, {
-          error: 'insufficient_scope',
-          error_description: 'The request requires higher privileges than provided by the access token.',
-          scope: read ? 'api read_api' : 'api',
-        });
-      }
-      const params = Object.fromEntries(
-        names.map((name, at) => [name, decodeURIComponent(found[at + 1] ?? '')]),
-      );
-      const project = /^\/api\/v4\/projects\/[^/]/.test(url.pathname)
-        ? visible(params['id'] ?? '', token, method, url)
-        : undefined;
-      if (project instanceof Raw) return project;
-      // Routes outside a project do not look at it.
-      return handle({
-        world,
-        user: token.user,
-        token,
-        params,
-        query: url.searchParams,
-        body,
-        headers: request.headers,
-        project: project ?? nowhere,
-      });
-    }
-    throw new Refused(404, '404 Not Found');
+  async function handled(method: string, url: URL, text: string, request: IncomingMessage): Promise<unknown> {
+    const body = paramsOf(url.searchParams, request.headers['content-type'] ?? '', text);
+    const token = tokenOf(request, url);
+    if (url.pathname === '/api/graphql') return answerGraphql(world, token, body);
+    const route = routeOf(method, url.pathname);
+    const { names, open, handle, given } = route;
+    const read = ['GET', 'HEAD'].includes(method);
+    if (!token && (hasToken(request, url) || !read || !open)) throw new Refused(401, '401 Unauthorized');
+    if (token) allow(token, read, names.length === 0);
+    const params = Object.fromEntries(names.map((name, at) => [name, decoded(given[at] ?? '')]));
+    const user = token?.user ?? nobody;
+    const project = /^\/api\/v4\/projects\/[^/]/.test(url.pathname)
+      ? visible(params['id'] ?? '', user, method, url)
+      : undefined;
+    if (project instanceof Raw) return project;
+    // Routes outside a project do not look at it.
+    return handle({
+      world,
+      user,
+      token: token ?? { user: nobody, scopes: [], expired: false },
+      params,
+      query: url.searchParams,
+      body,
+      headers: request.headers,
+      project: project ?? nowhere,
+    });
   }
 
   /** GitLab hides what a user may not see, and sends readers on where a project has moved. */
-  function visible(id: string, token: Token, method: string, url: URL): Project | Raw {
+  function visible(id: string, user: User, method: string, url: URL): Project | Raw {
     const moved = world.projects.find((one) => one.movedTo !== undefined && one.path === id);
     if (moved?.movedTo) {
       if (method !== 'GET')
@@ -208,39 +255,14 @@ export async function startGitLab(): Promise<Double> {
       return new Raw(said, { location: target, 'content-type': 'text/plain' }, 301);
     }
     const found = world.find(id);
-    if (!found || (!found.members.has(token.user.id) && found.visibility === 'private'))
+    if (!found || (!found.members.has(user.id) && found.visibility === 'private'))
       throw new Refused(404, '404 Project Not Found');
     return found;
   }
 
-  function tokenOf(request: IncomingMessage): Token | undefined {
-    const given =
-      /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? request.headers['private-token'];
-    return typeof given === 'string' ? world.tokens.get(given) : undefined;
-  }
-
-  function graphql(token: Token | undefined, body: Record<string, unknown>): unknown {
-    if (!token || token.expired) throw new Refused(401, { errors: [{ message: 'Invalid token' }] });
-    const variables = isRecord(body['variables']) ? body['variables'] : {};
-    const project = world.find(String(variables['path']));
-    const types = Array.isArray(variables['types']) ? variables['types'] : [];
-    if (types.some((one) => !['ISSUE', 'TASK', 'EPIC', 'INCIDENT'].includes(String(one)))) {
-      return { errors: [{ message: `Variable $types of type [IssueType!] was provided invalid value` }] };
-    }
-    const items = project?.issues.filter((one) => types.includes(one.type)) ?? [];
-    const nodes = items.map((one) => ({
-      iid: String(one.iid),
-      title: one.title,
-      state: one.state === 'opened' ? 'OPEN' : 'CLOSED',
-      workItemType: { name: one.type },
-      webUrl: '',
-      author: { username: one.author.username },
-    }));
-    return {
-      data: {
-        project: project ? { workItems: { nodes, pageInfo: { endCursor: null, hasNextPage: false } } } : null,
-      },
-    };
+  function tokenOf(request: IncomingMessage, url: URL): Token | undefined {
+    const given = givenToken(request, url);
+    return given === undefined ? undefined : world.tokens.get(given);
   }
 
   const nowhere: Project = await world.project('none/none', { id: 0, username: '', name: '' });

@@ -3,117 +3,19 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Repo } from './repo.ts';
-
-export interface User {
-  id: number;
-  username: string;
-  name: string;
-}
-export interface Token {
-  user: User;
-  scopes: string[];
-  expired: boolean;
-}
-export interface Note {
-  id: number;
-  body: string;
-  author: User;
-  at: string;
-  system: boolean;
-  resolvable: boolean;
-  resolved: boolean;
-  position: Record<string, unknown> | null;
-}
-export interface Discussion {
-  id: string;
-  single: boolean;
-  notes: Note[];
-}
-export interface Issue {
-  id: number;
-  iid: number;
-  title: string;
-  description: string;
-  state: 'opened' | 'closed';
-  author: User;
-  assignees: User[];
-  labels: string[];
-  milestone: Milestone | null;
-  due: string | null;
-  at: string;
-  discussions: Discussion[];
-  estimate: string | null;
-  spent: string | null;
-  links: { to: Issue; type: string }[];
-  type: string;
-}
-export interface Milestone {
-  id: number;
-  title: string;
-}
-export interface DraftNote {
-  id: number;
-  note: string;
-  author: User;
-  position: Record<string, unknown> | null;
-}
-export interface MergeRequest extends Omit<Issue, 'state' | 'links'> {
-  state: 'opened' | 'closed' | 'merged';
-  source: string;
-  target: string;
-  reviewers: User[];
-  approvedBy: User[];
-  drafts: DraftNote[];
-  published: number;
-  autoMerge: boolean;
-  mergeCommit: string | null;
-  rebased: boolean;
-}
-export interface Job {
-  id: number;
-  name: string;
-  stage: string;
-  status: string;
-  allow_failure: boolean;
-  failure_reason: string | null;
-  log: Buffer;
-  artifacts: Map<string, Buffer>;
-  /** A bridge's pipeline. */
-  downstream?: Pipeline;
-  variables: unknown;
-}
-export interface Pipeline {
-  id: number;
-  project: Project;
-  ref: string;
-  sha: string;
-  status: string;
-  source: string;
-  jobs: Job[];
-  bridges: Job[];
-  variables: unknown;
-  yaml_errors: string | null;
-  tests: { name: string; status: string; system_output: string }[];
-  /** Statuses it takes on one after the other, each time that it is shown. */
-  script: string[];
-}
-export interface Project {
-  id: number;
-  path: string;
-  name: string;
-  description: string;
-  visibility: string;
-  repo: Repo;
-  members: Map<number, number>;
-  issues: Issue[];
-  mergeRequests: MergeRequest[];
-  milestones: Milestone[];
-  pipelines: Pipeline[];
-  protected: Set<string>;
-  protectedTags: Set<string>;
-  movedTo: string | undefined;
-  forkedFrom: Project | undefined;
-}
+import type {
+  User,
+  Token,
+  Note,
+  Discussion,
+  Issue,
+  Milestone,
+  Label,
+  MergeRequest,
+  Job,
+  Pipeline,
+  Project,
+} from './model.ts';
 
 /** Everything on the double's GitLab. */
 export class World {
@@ -152,6 +54,8 @@ export class World {
       issues: [],
       mergeRequests: [],
       milestones: [],
+      labels: [],
+      releases: [],
       pipelines: [],
       protected: new Set(['main']),
       protectedTags: new Set(),
@@ -175,9 +79,10 @@ export class World {
 
   issue(project: Project, author: User, title: string, more: Partial<Issue> = {}): Issue {
     const issue: Issue = {
-      ...this.#item(project.issues.length + 1, author, title),
+      ...this.#item(project, (project.issues.at(-1)?.iid ?? 0) + 1, author, title),
       state: 'opened',
       links: [],
+      confidential: false,
       ...more,
     };
     project.issues.push(issue);
@@ -186,7 +91,7 @@ export class World {
 
   mergeRequest(project: Project, author: User, title: string, source: string, target = 'main'): MergeRequest {
     const mr: MergeRequest = {
-      ...this.#item(project.mergeRequests.length + 1, author, title),
+      ...this.#item(project, (project.mergeRequests.at(-1)?.iid ?? 0) + 1, author, title),
       state: 'opened',
       source,
       target,
@@ -195,6 +100,8 @@ export class World {
       drafts: [],
       published: 0,
       autoMerge: false,
+      squash: false,
+      removeSource: false,
       mergeCommit: null,
       rebased: false,
     };
@@ -202,10 +109,11 @@ export class World {
     return mr;
   }
 
-  #item(iid: number, author: User, title: string) {
+  #item(project: Project, iid: number, author: User, title: string) {
     return {
       id: this.id(),
       iid,
+      projectId: project.id,
       title,
       description: '',
       author,
@@ -215,10 +123,34 @@ export class World {
       due: null,
       at: new Date(Date.UTC(2026, 0, 1, 0, iid)).toISOString(),
       discussions: [],
-      estimate: null,
-      spent: null,
+      estimate: 0,
+      spent: 0,
       type: 'ISSUE',
     };
+  }
+
+  milestone(project: Project, title: string, more: Partial<Milestone> = {}): Milestone {
+    const iid = project.milestones.length + 1;
+    const made: Milestone = {
+      id: this.id(),
+      iid,
+      title,
+      description: '',
+      state: 'active',
+      due: null,
+      ...more,
+    };
+    project.milestones.push(made);
+    return made;
+  }
+
+  /** The label of that name, made where there is none: GitLab does so when an item is given one. */
+  label(project: Project, name: string, color = '#6699cc', description: string | null = null): Label {
+    const known = project.labels.find((one) => one.name === name);
+    if (known) return known;
+    const made = { id: this.id(), name, color, description };
+    project.labels.push(made);
+    return made;
   }
 
   note(body: string, author: User, more: Partial<Note> = {}): Note {

@@ -1,0 +1,142 @@
+import type { Repo } from './repo.ts';
+
+export interface User {
+  id: number;
+  username: string;
+  name: string;
+}
+export interface Token {
+  user: User;
+  scopes: string[];
+  expired: boolean;
+}
+export interface Note {
+  id: number;
+  body: string;
+  author: User;
+  at: string;
+  system: boolean;
+  resolvable: boolean;
+  resolved: boolean;
+  position: Record<string, unknown> | null;
+}
+export interface Discussion {
+  id: string;
+  single: boolean;
+  notes: Note[];
+}
+export interface Issue {
+  id: number;
+  iid: number;
+  projectId: number;
+  title: string;
+  description: string;
+  state: 'opened' | 'closed';
+  author: User;
+  assignees: User[];
+  labels: string[];
+  milestone: Milestone | null;
+  due: string | null;
+  at: string;
+  discussions: Discussion[];
+  /** Seconds. */
+  estimate: number;
+  spent: number;
+  links: Link[];
+  confidential: boolean;
+  type: string;
+}
+export interface Milestone {
+  id: number;
+  iid: number;
+  title: string;
+  description: string;
+  state: 'active' | 'closed';
+  due: string | null;
+}
+export interface Label {
+  id: number;
+  name: string;
+  color: string;
+  description: string | null;
+}
+export interface Release {
+  tag: string;
+  name: string;
+  description: string;
+  author: User;
+  at: string;
+}
+export interface Link {
+  id: number;
+  to: Issue;
+  project: Project;
+  type: string;
+}
+export interface DraftNote {
+  id: number;
+  note: string;
+  author: User;
+  position: Record<string, unknown> | null;
+}
+export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confidential'> {
+  state: 'opened' | 'closed' | 'merged';
+  source: string;
+  target: string;
+  reviewers: User[];
+  approvedBy: User[];
+  drafts: DraftNote[];
+  published: number;
+  autoMerge: boolean;
+  squash: boolean;
+  removeSource: boolean;
+  mergeCommit: string | null;
+  rebased: boolean;
+}
+export interface Job {
+  id: number;
+  name: string;
+  stage: string;
+  status: string;
+  allow_failure: boolean;
+  failure_reason: string | null;
+  log: Buffer;
+  artifacts: Map<string, Buffer>;
+  /** A bridge's pipeline. */
+  downstream?: Pipeline;
+  variables: unknown;
+}
+export interface Pipeline {
+  id: number;
+  project: Project;
+  ref: string;
+  sha: string;
+  status: string;
+  source: string;
+  jobs: Job[];
+  bridges: Job[];
+  variables: unknown;
+  yaml_errors: string | null;
+  tests: { name: string; status: string; system_output: string }[];
+  /** Statuses it takes on one after the other, each time that it is shown. */
+  script: string[];
+}
+export interface Project {
+  id: number;
+  path: string;
+  name: string;
+  description: string;
+  visibility: string;
+  repo: Repo;
+  members: Map<number, number>;
+  issues: Issue[];
+  mergeRequests: MergeRequest[];
+  milestones: Milestone[];
+  labels: Label[];
+  releases: Release[];
+  pipelines: Pipeline[];
+  protected: Set<string>;
+  protectedTags: Set<string>;
+  movedTo: string | undefined;
+  forkedFrom: Project | undefined;
+}

@@ -1,0 +1,131 @@
+import { user } from './json-user.ts';
+import { seen, shown } from './routes-projects.ts';
+import { paged, Refused, type Route } from './routing.ts';
+import type { World } from './world.ts';
+
+const groupsOf = (world: World) =>
+  [...new Set(world.projects.map((one) => one.path.split('/').slice(0, -1).join('/')))].map((path, at) => ({
+    id: at + 1,
+    full_path: path,
+    path: path.split('/').at(-1),
+    name: path,
+    full_name: path.replaceAll('/', ' / '),
+    description: '',
+    visibility: 'private',
+    parent_id: null,
+    web_url: `${world.url}/groups/${path}`,
+  }));
+
+/** Users, groups, and the instance. */
+export const peopleRoutes: Route[] = [
+  [
+    'GET',
+    '/user',
+    ({ world, user: me }) => ({
+      ...user(world, me),
+      email: `${me.username}@example.com`,
+      commit_email: `${me.username}@example.com`,
+    }),
+  ],
+  [
+    'GET',
+    '/personal_access_tokens/self',
+    ({ token }) => ({
+      id: 1,
+      name: 'kuznia',
+      revoked: false,
+      scopes: token.scopes,
+      user_id: token.user.id,
+      active: true,
+      expires_at: '2027-01-01',
+    }),
+  ],
+  [
+    'GET',
+    '/users',
+    (asked) => {
+      const { world, query } = asked;
+      const name = query.get('username')?.toLowerCase();
+      const search = query.get('search')?.toLowerCase() ?? '';
+      const found = world.users.filter((one) =>
+        name === undefined ? one.username.includes(search) : one.username.toLowerCase() === name,
+      );
+      return paged(
+        asked,
+        found.map((one) => user(world, one)),
+        '/users',
+      );
+    },
+  ],
+  [
+    'GET',
+    '/groups',
+    (asked) => {
+      const search = asked.query.get('search')?.toLowerCase() ?? '';
+      const rows = groupsOf(asked.world).filter((one) => one.full_path.toLowerCase().includes(search));
+      return paged(asked, rows, '/groups');
+    },
+  ],
+  [
+    'GET',
+    '/namespaces/:ns',
+    ({ params }) => ({
+      id: 1,
+      name: params['ns'],
+      path: params['ns'],
+      kind: 'group',
+      full_path: params['ns'],
+    }),
+  ],
+  [
+    'GET',
+    '/users/:user',
+    ({ world, params }) => {
+      const one = world.users.find(({ id }) => id === Number(params['user']));
+      if (!one) throw new Refused(404, '404 User Not Found');
+      return user(world, one);
+    },
+  ],
+  ['GET', '/version', () => ({ version: '18.5.0', revision: 'double' })],
+  [
+    'GET',
+    '/metadata',
+    ({ world }) => ({
+      version: '18.5.0',
+      revision: 'double',
+      kas: { enabled: false, externalUrl: null, version: null },
+      enterprise: false,
+      web_url: world.url,
+    }),
+  ],
+  [
+    'GET',
+    '/groups/:group',
+    ({ world, params }) => {
+      const all = groupsOf(world);
+      const one = all.find(
+        ({ id, full_path: path }) => path === params['group'] || String(id) === params['group'],
+      );
+      if (!one) throw new Refused(404, '404 Group Not Found');
+      return one;
+    },
+  ],
+  [
+    'GET',
+    '/groups/:group/projects',
+    async (asked) => {
+      const all = groupsOf(asked.world);
+      const named = asked.params['group'];
+      const one = all.find(({ id, full_path: path }) => path === named || String(id) === named);
+      if (!one) throw new Refused(404, '404 Group Not Found');
+      const rows = asked.world.projects.filter(
+        (each) => each.path.startsWith(`${one.full_path}/`) && seen(asked, each),
+      );
+      return paged(
+        asked,
+        await Promise.all(rows.map((each) => shown(asked, each))),
+        `/groups/${one.id}/projects`,
+      );
+    },
+  ],
+];
