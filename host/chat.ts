@@ -2,6 +2,8 @@ import { ModelError } from '../kit/model.ts';
 import { Chat } from './chat/chat.ts';
 import { EXIT, parse, type Command } from './terminal/io.ts';
 import { openSession, type Session } from './session.ts';
+import { modelOfSession } from './sessions/sessions.ts';
+import { processRuntime } from '../kit/serve.ts';
 
 const help = `
 kuznia: a chat with a local model that has tools, and makes the ones it lacks.
@@ -9,7 +11,7 @@ kuznia: a chat with a local model that has tools, and makes the ones it lacks.
 Usage: kuznia [chat] [--model NAME] [--continue [ID]]
 
   --model NAME     the Ollama model (else KUZNIA_MODEL, models.default in kuznia.json, or one that is installed)
-  --continue [ID]  go on with the newest conversation, or with this one
+  --continue [ID]  go on with the newest conversation, or with this one, and its model
 In the chat: /help lists the commands, @server:uri puts a resource into a message, Tab completes both.
 Ctrl-C stops an answer; at the prompt, twice, it quits. Conversations are kept in KUZNIA_HOME/sessions.
 Without a model it says how to get one and plays a demonstration with scripted answers.
@@ -27,7 +29,7 @@ export const command: Command = {
     const said = positionals.join(' ');
     let session: Session;
     try {
-      session = await openSession({ model: values.model, signal: new AbortController().signal });
+      session = await opened(values.model, values.continue);
     } catch (error) {
       const missing = error instanceof ModelError && ['unreachable', 'no_model'].includes(error.reason);
       if (!missing || values.model !== undefined) throw error;
@@ -44,6 +46,21 @@ export const command: Command = {
     }
   },
 };
+
+/** A conversation goes on with its own model, as long as that is there and no other is named. */
+async function opened(model: string | undefined, resume: string | undefined): Promise<Session> {
+  const { signal } = new AbortController();
+  const own =
+    model === undefined && resume !== undefined
+      ? modelOfSession(processRuntime().home, resume || undefined)
+      : undefined;
+  try {
+    return await openSession({ model: model ?? own, signal });
+  } catch (error) {
+    if (own === undefined || !(error instanceof ModelError) || error.reason !== 'no_model') throw error;
+    return openSession({ signal });
+  }
+}
 
 /** `--continue` alone means the newest: `parseArgs` has no option with a value that may be missing. */
 function withContinue(argv: string[]): string[] {

@@ -2,6 +2,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { asCommand, type Approval } from './approvals/approval.ts';
 import type { CallRecord } from './turn/calls.ts';
 import { askFor, fillIn } from './chat/ask.ts';
+import { Conversation } from './chat/conversation.ts';
 import { Scope } from './chat/scope.ts';
 import type { FormField, Image } from './mcp/connections.ts';
 import { decider } from './approvals/deciding.ts';
@@ -11,11 +12,10 @@ import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts
 import { turn, type TurnEnd } from './turn/loop.ts';
 import { Prompt } from './terminal/prompt.ts';
 import { openSession, type Session } from './session.ts';
-import { newTurn } from './sessions/sessions.ts';
 import { clean } from './terminal/text.ts';
 
 const help = `
-kuznia run: one task, without a conversation.
+kuznia run: one task, then exit. \`kuznia --continue\` goes on with it in the chat.
 
 Usage: kuznia run "TASK" [--model NAME] [--image FILE]... [--allow TOOL]... [--json]
 
@@ -95,6 +95,10 @@ async function one(task: string, { images, session, io, stop, given, json }: Tas
         return Promise.resolve('unavailable' as const);
       };
   let end: TurnEnd | undefined;
+  const conversation = Conversation.begin(session.runtime.home, (text) =>
+    display.show({ type: 'notice', text }),
+  );
+  let close = () => conversation.close();
   try {
     const scope = await talk.forTurn(info, task);
     const seen = images.length > 0 ? await scope.see(images, signal) : {};
@@ -106,14 +110,20 @@ async function one(task: string, { images, session, io, stop, given, json }: Tas
     const denied = scope.rules.filter(({ policy }) => policy === 'deny');
     const flags = given.map((tool) => ({ tool, policy: 'allow' as const }));
     const rules = [...denied, ...flags, ...scope.rules];
-    const base = { ...scope, model, info, connections, messages: [question], rules, allowed };
+    const { turn: asked, messages } = conversation.ask(question, info.name);
+    close = () => {
+      conversation.end(asked, messages);
+      conversation.close();
+    };
+    const base = { ...scope, model, info, connections, messages, rules, allowed };
     const options = { ...base, approve, signal };
-    const fill = prompt && asked({ io, prompt, display, signal });
-    for await (const event of turn({ ...options, fill, turn: newTurn(info.name).id })) {
+    const fill = prompt && filling({ io, prompt, display, signal });
+    for await (const event of turn({ ...options, fill, turn: asked.id })) {
       display.show(event);
       if (event.type === 'end') end = event;
     }
   } finally {
+    close();
     display.pause();
     prompt?.close();
   }
@@ -152,7 +162,7 @@ async function one(task: string, { images, session, io, stop, given, json }: Tas
 }
 
 /** Asks at the terminal for what a server wants filled in. */
-function asked({
+function filling({
   io,
   prompt,
   display,

@@ -1,12 +1,15 @@
+import { readdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import type { Connections, HostResource } from '../mcp/connections.ts';
 
 const MOST_OFFERED = 40;
+const IMAGE = /\.(png|jpe?g|webp|gif)$/i;
 /** Tab is pressed by a person who waits. */
 const PATIENCE_MS = 2_000;
 
 type Known = Pick<Connections, 'resources' | 'completeResource' | 'prompts'>;
 
-/** What Tab offers: slash commands at the beginning, servers' prompts among them, and `@server:uri` anywhere. */
+/** What Tab offers: slash commands at the beginning, servers' prompts among them, files after `/image`, `@server:uri` anywhere. */
 export async function complete(
   line: string,
   commands: string[],
@@ -24,6 +27,8 @@ export async function complete(
       mention,
     ];
   }
+  const path = /^\/image\s+(.*)$/.exec(line)?.[1];
+  if (path !== undefined) return [await images(path), path];
   if (!/^\/\S*$/.test(line)) return [[], line];
   const prompts = await connections.prompts(signal);
   const all = [
@@ -35,6 +40,21 @@ export async function complete(
 
 const some = (all: string[], begun: string) =>
   [...new Set(all)].filter((one) => one.startsWith(begun)).slice(0, MOST_OFFERED);
+
+/** Folders, and the pictures in them. */
+async function images(begun: string): Promise<string[]> {
+  const at = begun.lastIndexOf('/') + 1;
+  const folder = begun.slice(0, at);
+  const there = folder.replace(/^~(?=\/)/, homedir());
+  const entries = await readdir(there === '' ? '.' : there, { withFileTypes: true }).catch(() => []);
+  return some(
+    entries
+      .filter((one) => one.isDirectory() || IMAGE.test(one.name))
+      .filter(({ name }) => !name.startsWith('.') || begun.slice(at).startsWith('.'))
+      .map((one) => `${folder}${one.name}${one.isDirectory() ? '/' : ''}`),
+    begun,
+  );
+}
 
 async function mentions(begun: string, connections: Known, signal: AbortSignal): Promise<string[]> {
   const resources = await connections.resources(signal);

@@ -177,6 +177,15 @@ export function continueSession(
   return { session, file };
 }
 
+/** The model that a conversation was held with last; undefined where there is no such conversation. */
+export function modelOfSession(home: string, which: string | undefined): string | undefined {
+  try {
+    return readSession(find(home, which)).turns.at(-1)?.model;
+  } catch {
+    return undefined; // told when it is gone on with
+  }
+}
+
 /** The newest conversations first. */
 export function listSessions(home: string): SessionSummary[] {
   return files(home)

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kit/tool.ts';
+import { copiedNote } from '../approvals/approval.ts';
 import type { Io } from './io.ts';
 import type { TurnEvent } from '../turn/loop.ts';
 import { clean, displayWidth, duration, fit, wrap, Wrapper } from './text.ts';
@@ -67,6 +68,7 @@ export class TurnDisplay {
         if (!this.#live) this.#start({ label: 'thinking', detail: '', note: '', started: performance.now() });
         return;
       case 'call':
+        if (event.copied) this.#plain(`${this.#paint.yellow('!')} ${clean(copiedNote(event.copied))}`);
         this.#start({
           label: event.tool,
           detail: shortArguments(event.arguments),

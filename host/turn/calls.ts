@@ -30,7 +30,7 @@ export interface CallRecord {
 }
 
 export type CallEvent =
-  | { type: 'call'; tool: string; arguments: JsonObject }
+  | { type: 'call'; tool: string; arguments: JsonObject; copied?: string[] }
   | ({ type: 'progress'; tool: string } & Progress)
   | ({ type: 'result'; value?: JsonObject } & CallRecord);
 
@@ -64,18 +64,19 @@ export async function* carryOut(call: ToolCall, scope: CallScope): AsyncGenerato
   const tool = all.find((one) => one.name === call.name);
   const fitted = tool ? fitArguments(tool.inputSchema, call.arguments) : undefined;
   const args = fitted?.ok ? fitted.value : call.arguments;
-  yield { type: 'call', tool: call.name, arguments: args };
+  const copied = scope.outside?.copied(args, scope.said?.() ?? []) ?? [];
+  const policy = tool && policyOf(tool, scope, copied.length > 0);
+  // Where a person is asked they are told; what only reads may be asked for in anyone's words.
+  const told = copied.length > 0 && policy === 'allow' && tool?.effect !== 'read';
+  yield { type: 'call', tool: call.name, arguments: args, ...(told && { copied }) };
 
   let denied: CallRecord['denied'];
-  const copied = scope.outside?.copied(args, scope.said?.() ?? []) ?? [];
   const decide = async (question?: string) => {
     const about = { tool: call.name, arguments: args, question };
     const answer = await scope.approve(copied.length > 0 ? { ...about, copied } : about);
     if (answer !== 'yes') denied = answer === 'no' ? 'declined' : 'unavailable';
     return answer;
   };
-  const policy = tool && policyOf(tool, scope, copied.length > 0);
-
   let result: CallResult;
   if (!tool) result = { ok: false, text: unknownTool(call.name, all) };
   else if (fitted && !fitted.ok) {
