@@ -21,6 +21,9 @@ The result goes to standard output, progress to standard error.
 Example: kuznia call sandbox_run_code '{"code": "2 ** 64"}'
 `;
 
+/** `npx` takes some seconds, also for a server that it has fetched before. */
+const START_MS = 15_000;
+
 export const command: Command = {
   help,
   async run(argv, io) {
@@ -37,9 +40,12 @@ export const command: Command = {
     const { signal } = stop;
     const connections = await openTools();
     try {
-      const all = await connections.tools(signal);
-      const tool = all.find((one) => one.name === name);
-      if (!tool) throw new UsageError(unknownTool(name, all));
+      const find = async () => (await connections.tools(signal)).find((one) => one.name === name);
+      let tool = await find();
+      // It may be of a server that takes its time to start.
+      if (!tool) await connections.started(START_MS, signal);
+      tool ??= await find();
+      if (!tool) throw new UsageError(unknownTool(name, await connections.tools(signal)));
       const fitted = fitArguments(tool.inputSchema, args);
       if (!fitted.ok) throw new UsageError(`${name} was not called: ${fitted.fault}`);
       let undecided = false;

@@ -23,6 +23,8 @@ Example: kuznia tools --for "who changed this line?"
 
 /** A model server that hangs must not keep the answer, which words alone can give. */
 const MODEL_MS = 5_000;
+/** Who asks for a list wants all of it; a server that hangs is named. */
+const START_MS = 15_000;
 
 export const command: Command = {
   help,
@@ -35,6 +37,11 @@ export const command: Command = {
     if (task === '') throw new UsageError('--for needs a task in quotes: kuznia tools --for "…".');
     const connections = await openTools();
     try {
+      await connections.started(START_MS);
+      for (const { name, state, reason } of connections.states()) {
+        if (state !== 'ready')
+          io.err(`Without the tools of ${name}, which is ${state}${reason ? `: ${reason}` : ''}.\n`);
+      }
       const tools = await connections.tools(new AbortController().signal);
       if (task !== undefined) await tell(task, tools, io, values.json);
       else if (values.json) io.out(`${JSON.stringify({ tools: tools.map(plain) })}\n`);

@@ -46,6 +46,7 @@ function connections(texts: Record<string, string> = {}): Connections {
     tools: async () => [],
     call: async () => ({ ok: false, text: '' }),
     states: () => [{ name: 'files', state: 'ready', tools: 0 }],
+    started: async () => {},
     resources: async () => RESOURCES,
     async readResource(_server, uri) {
       const text = texts[uri];

@@ -119,6 +119,8 @@ export async function serveGateway(t: TestContext, given: GatewayHere) {
   const runtime = { home, journal, env: {}, model };
   const tokens = new Tokens(home);
   const connections = await connect(given.doors(home), runtime);
+  // What a test calls first is there, also on a machine that has much to do.
+  await connections.started(20_000);
   const own = [await mountable(models).mount(runtime)];
   const options = { connections, own, runtime, bounds, search, allows: tokens.allows };
   const mount = () => gateway({ ...options, deciding: deciding(home, approve) });

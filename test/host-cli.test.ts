@@ -176,6 +176,30 @@ test('call: the result, a tool’s failure, an unknown tool, wrong arguments', a
   assert.match(wrong.err, /not called: .*"code"/);
 });
 
+test('call and tools wait for a server that starts slowly; tools names one that does not start', async (t) => {
+  const other = await mkdtemp(join(tmpdir(), 'kuznia-late-'));
+  t.after(() => rm(other, { recursive: true, force: true }));
+  const script = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
+  const server = (how: string) => ({ command: process.execPath, args: [script, how] });
+  const mcpServers = {
+    sandbox: false,
+    gitlab: false,
+    auth: false,
+    late: server('late'),
+    dead: server('dies'),
+  };
+  await writeFile(join(other, 'kuznia.json'), JSON.stringify({ mcpServers }));
+  const env = { KUZNIA_HOME: other };
+  const [said, tools] = await Promise.all([
+    kuznia(['call', 'say', '{"text": "at last"}'], { env }),
+    kuznia(['tools'], { env }),
+  ]);
+  assert.equal(said.code, 0, said.err);
+  assert.match(said.out, /said at last/);
+  assert.match(tools.out, /^say /m);
+  assert.match(tools.err, /^Without the tools of dead, which is degraded: .*cannot find its settings/m);
+});
+
 test('tools and doctor say what there is, log what was done', async () => {
   const [tools, doctor, log, none] = await Promise.all([
     kuznia(['tools', '--json']),

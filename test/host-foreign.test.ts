@@ -8,6 +8,7 @@ import { connect } from '../host/mcp/connections.ts';
 import { doors } from '../host/mcp/doors.ts';
 import type { ServerSetting } from '../host/settings.ts';
 import { noJournal } from '../kit/journal.ts';
+import type { Runtime } from '../kit/tool.ts';
 
 const script = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
 
@@ -115,6 +116,25 @@ test('one that hangs keeps nobody waiting past two seconds', async (t) => {
       ['good', 'ready'],
     ],
   );
+});
+
+test('ours are waited for as long as a slow machine takes to load them', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'kuznia-slow-'));
+  const [own] = doors([{ kind: 'own', name: 'auth', isolated: false }]);
+  assert.ok(own);
+  const slow = {
+    ...own,
+    open: async (runtime: Runtime) => {
+      await sleep(2_500);
+      return own.open(runtime);
+    },
+  };
+  const connections = await connect([slow], { home, journal: noJournal, env: {} });
+  t.after(async () => {
+    await connections.close();
+    await rm(home, { recursive: true, force: true });
+  });
+  assert.equal(connections.states()[0]?.state, 'ready');
 });
 
 test('one that ends says why, and comes back by itself with its tools', async (t) => {

@@ -26,20 +26,7 @@ export interface SecretState {
 
 /** The servers as they are once each has started or failed, or `ms` are over. */
 export async function serverStates(connections: Connections, ms: number): Promise<ServerState[]> {
-  const begun = () => connections.states().every(({ state }) => state !== 'starting');
-  if (!begun()) {
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        stop();
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      const stop = connections.onChange(() => {
-        if (begun()) done();
-      });
-    });
-  }
+  await connections.started(ms);
   // What a server has is counted when it is listed.
   await connections.tools(AbortSignal.timeout(ms)).catch(() => []);
   return connections.states();

@@ -34,6 +34,8 @@ export interface Connections {
   /** A tool's own failure is a result with `ok: false`; throws only when `signal` aborts. */
   call: (name: string, args: JsonObject, options: CallOptions) => Promise<CallResult>;
   states: () => ServerState[];
+  /** Waits until each server has started or failed to, at most `ms`, or until `signal` aborts. */
+  started: (ms: number, signal?: AbortSignal) => Promise<void>;
   resources: (signal: AbortSignal) => Promise<HostResource[]>;
   readResource: (server: string, uri: string, signal: AbortSignal) => Promise<ResourceText>;
   completeResource: (
@@ -60,6 +62,8 @@ export type Toolbox = Pick<Connections, 'tools' | 'call'>;
 
 /** A server that hangs does not keep the others waiting for longer. */
 const FIRST_MS = 1_500;
+/** Ours cannot hang on somebody else; a slow or busy machine takes its time to load them. */
+const OWN_MS = 20_000;
 
 /** A tool under the name that it has here, with the one its server knows. */
 interface Named {
@@ -68,17 +72,16 @@ interface Named {
   link: Link;
 }
 
-/** Starts all servers at once; returns when each answered or failed, or after a second and a half without those that hang. */
+/**
+ * Starts all servers at once; returns when each answered or failed, or after a second and a half without those of
+ * others that hang: they come later by themselves.
+ */
 export async function connect(doors: Door[], runtime: Runtime): Promise<Connections> {
   const listeners = new Set<(what: Change) => void>();
   const changed = (what: Change) => listeners.forEach((listener) => listener(what));
   const links = doors.map((door) => new Link(door, runtime, changed));
-  const timer = new AbortController();
-  await Promise.race([
-    Promise.allSettled(links.map((one) => one.started)),
-    sleep(FIRST_MS, undefined, { signal: timer.signal }).catch(() => undefined),
-  ]);
-  timer.abort();
+  const own = links.filter((_, at) => doors[at]?.foreign === false);
+  await Promise.all([startedWithin(links, FIRST_MS), startedWithin(own, OWN_MS)]);
 
   let lists: HostTool[][] = [];
   let named = new Map<string, Named>();
@@ -110,6 +113,7 @@ export async function connect(doors: Door[], runtime: Runtime): Promise<Connecti
       return found.link.call(found.tool, found.own, args, options);
     },
     states: () => links.map((one) => one.state()),
+    started: (ms, signal) => startedWithin(links, ms, signal),
     resources: (signal) => gathered(signal, async (link) => link.offers().resources(signal)),
     readResource: async (server, uri, signal) => linkOf(server).offers().read(uri, signal),
     completeResource: async (server, template, argument, known, signal) =>
@@ -124,6 +128,16 @@ export async function connect(doors: Door[], runtime: Runtime): Promise<Connecti
       await Promise.allSettled(links.map((one) => one.close()));
     },
   };
+}
+
+async function startedWithin(links: Link[], ms: number, signal?: AbortSignal): Promise<void> {
+  const timer = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, timer.signal]) : timer.signal;
+  await Promise.race([
+    Promise.allSettled(links.map((one) => one.started)),
+    sleep(ms, undefined, { signal: stop }).catch(() => undefined),
+  ]);
+  timer.abort();
 }
 
 /** A server that fails to list has no tools for now; the person's cancel ends the whole. */
