@@ -8,6 +8,17 @@ process.chdir(root);
 
 const servers = readdirSync('servers').filter((name) => existsSync(`servers/${name}/main.ts`));
 
+/** zod brings its messages in fifty languages, all of them parsed at each start; ours speak English. */
+const englishOnly = {
+  name: 'zod in English only',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+      loader: 'js',
+    }));
+  },
+};
+
 rmSync('dist', { recursive: true, force: true });
 const { metafile } = await build({
   entryPoints: [
@@ -31,6 +42,7 @@ const { metafile } = await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);",
   },
+  plugins: [englishOnly],
   metafile: true,
   legalComments: 'none',
   logLevel: 'warning',
