@@ -36,7 +36,7 @@ const TOOLS = [
 /** An embedding model that knows three subjects; counts what it is asked. */
 function double(model = 'double', fail?: () => Promise<never> | undefined) {
   const asked: string[] = [];
-  const SUBJECTS = [/blame|author|wrote/i, /mountain|altitude|elevation/i, /letter|mail/i];
+  const SUBJECTS = [/blame|author|wrote/i, /volcano|mountain|altitude|elevation/i, /letter|mail/i];
   const embedder: Embedder = {
     model,
     async embed(texts) {
@@ -68,7 +68,7 @@ test('by meaning too: what shares no word is found, what is found twice comes fi
   const { embedder } = double();
   const index = new ToolIndex({ home: tempHome(t), embedder });
   index.update(TOOLS);
-  const ranked = await index.rank('how big is that mountain', never);
+  const ranked = await index.rank('how about that volcano', never);
   assert.equal(ranked[0]?.tool.name, 'maps_elevation');
   assert.ok((ranked[0]?.meaning ?? 0) > 0.9);
   assert.equal(ranked[0]?.lexical, undefined);

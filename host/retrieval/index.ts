@@ -86,13 +86,16 @@ export class ToolIndex {
    * found by words.
    */
   async rank(task: string, signal: AbortSignal): Promise<Ranked[]> {
-    const english = await this.#english(task, signal);
+    const { english, translated } = await this.#understood(task, signal);
     signal.throwIfAborted();
     const { embedder } = this.#options;
-    const understood = english !== undefined && embedder && englishOnly(embedder.model) ? english : task;
-    const meanings = (await this.#meaning?.search(understood, signal)) ?? new Map<string, number>();
+    const asked = english !== undefined && embedder && englishOnly(embedder.model) ? english : task;
+    const meanings = (await this.#meaning?.search(asked, signal)) ?? new Map<string, number>();
     signal.throwIfAborted();
-    const words = this.#lexical.search(english === undefined ? task : `${task}\n${english}`);
+    const words = this.#lexical.search(
+      translated || english === undefined ? task : `${english}\n${task}`,
+      translated,
+    );
     const scores = fuse(words, meanings);
     return [...this.#entries]
       .map(([key, { tool }]): Ranked => {
@@ -112,17 +115,25 @@ export class ToolIndex {
     await this.#meaning?.close();
   }
 
-  /** What is not English, in English: by the model where the embedding model needs it, else what a word list knows of it. */
-  async #english(task: string, signal: AbortSignal): Promise<string | undefined> {
-    if (seemsEnglish(task)) return undefined;
+  /**
+   * What is not English, in English: by the model where the embedding model needs it, else what a word list knows of it,
+   * word by word.
+   */
+  async #understood(
+    task: string,
+    signal: AbortSignal,
+  ): Promise<{ english?: string; translated?: string[][] }> {
+    if (seemsEnglish(task)) return {};
     const { restate, embedder } = this.#options;
-    if (!restate || (embedder && !englishOnly(embedder.model))) return gloss(task);
-    try {
-      return await restate(task, signal);
-    } catch {
-      signal.throwIfAborted();
-      return gloss(task);
+    if (restate && !(embedder && !englishOnly(embedder.model))) {
+      try {
+        return { english: await restate(task, signal) };
+      } catch {
+        signal.throwIfAborted();
+      }
     }
+    const translated = gloss(task);
+    return translated.length > 0 ? { english: translated.flat().join(' '), translated } : {};
   }
 }
 

@@ -1,129 +1,107 @@
 import { root } from './root.ts';
+import { THINGS } from './things.ts';
 
 /**
- * What people say, and the words that tools use for it. Only a request is read with it: a tool is found by its own
- * words. Before the colon are ways to say a thing, after it what tools call it.
+ * What people say they want done, and the words that tools use for it; things.ts has what they want it done to. Only a
+ * request is read with it: a tool is found by its own words. Before the colon are ways to say it, after it what tools
+ * call it, each no more than a guess.
  */
-const TABLE = `
-mr, mrs: merge request
-pr, prs: pull request
-ticket, bug, defect: issue
-report, raise: create issue
-repo, repos, project: repository project
-ci, build: pipeline status check
-sign off, thumbs up, lgtm, looks good: approve
-land, ship: merge
-block, clash, collide: conflict
-take back, withdraw, revoke, undo: unapprove delete remove
-to do, task, tasks: todo
-send, submit: publish post create
-readme, source: file contents
-under: parent move
-column, columns, fields, structure: schema property
-tick, check off: update done resolve
-remark, remarks, comment, comments, reply: comment note thread discussion
-answer, respond: reply comment note message
-say, said, wrote, write, written: comment message note content
-conversation: thread discussion
-tag, tags: label
-access: member permission
-logged in, log in, sign in: authenticated user
-person, people, nick, member: user
-done, finish, finished: close update resolve
-close, change, correct, fix, modify, set, switch: update edit
-rename: update edit move
-add, put, make, write, new, set up: create add
-wipe, throw, throw away, get rid, erase, drop, clear, trash, remove: delete remove
-show, see, read, look, open: get read retrieve
+const ACTS = `
+make, set up, start, begin, build, generate, produce, new, introduce, prepare, establish, compose, draft: create
+add, put, include, insert, enter, record, register, append, attach: add create insert append
+write: create write add update comment
+report, raise, file, log: create issue
+store, save, keep, preserve, persist: create insert save write add
+upload, import, ingest, load into: insert upload
+save as, download, dump, back up, backup, export: export save download
+show, display, view, see, look at, look, read, print, fetch, pull up, bring up, let me see, give me, retrieve, inspect: get read retrieve
+open: get read open navigate
 what, which: list get
-everything, all: list
-where, find, look for, locate: search find
-how many: count
-average, sum, total: aggregate
-folder, folders: directory
-disk, space: storage size file
-remember, keep in mind: memory entity observation
-know: search memory
-forget: delete memory
-picture, looks like, look like: screenshot
-take me, go to, visit, open: navigate url
-site, website: page browser
-press, hit, push: click key press
-sign up: fill form
-menu, choose, pick: select option
-attach: upload file
-popup, alert: dialog
-developer tools, devtools, errors: console message
-calls, api call, backend: network request
-slow, fast, speed: performance trace index
-phone, mobile: emulate viewport device
-dark mode: color scheme emulate
-film, video, record: screencast recording
-leak: heap snapshot memory
-blind, disabled: accessibility
-style, colour: css style
-hold on, until: wait
-back, step back: history navigate
-tabs, tab: page tab
-database, mongo: mongodb collection
-record, records: document collection
-complain, complained, failed: log error
-row, rows: item document
-drive, far, get to: distance directions route travel
-high, altitude: elevation
-street: address geocode
-near, nearby, restaurant, shop: places local
-news, world: web search
-message, tell: post message
-team: channel
-heart, smile, react: reaction emoji
-open source, library: repository
-function: code
-behind, up to date: update branch
-changed, differ, different: diff changes
-yesterday, last week, lately, recent, recently: list history
-private, public: visibility
-mistake, typo, wrong: error update edit
-look up: search get
-compare: diff
-compares, comparison: diff changes
-download, save, dump: export download write
-store, keep: create insert save
-copy, duplicate, clone: fork copy
-enter, type: fill type
-tap: click
-photo, image: picture screenshot media
-docs: document page
+tell me, describe, explain, details, info, information, everything about: get details information
+all, everything, every, whole, entire, overview, enumerate, any: list all
+list: list get
+find, look for, look up, search, locate, seek, hunt, discover, dig up, hunt down, track down, where: search find query
+who: user member author
+check, verify, validate, test, make sure, correct, okay: validate verify check status get
+change, edit, modify, alter, adjust, set, correct, fix, amend, tweak, revise, rewrite, rework, switch, turn: update edit
+replace, swap, substitute: edit update replace
+mark, flag: update create mark
+close, finish, finished, complete, completed, done, resolve, settle, tick, tick off, check off: update close resolve done mark
+reopen, reassign, assign, hand over, give to: update assignee
+turn on, turn off, enable, disable, activate, switch on, switch off: update set
+rename, call it, new name, different name, instead of: rename update move
+move, shift, relocate, transfer, drag: move
+under, belongs: parent move
+delete, remove, erase, wipe, get rid, throw away, throw out, drop, clear, purge, trash, discard, dispose, destroy, scrap, bin, take out, take away, take off, clean up, eliminate, cancel: delete remove
+no longer, not any more, forget: delete remove unapprove close
+shut: close
+compute, calculate, work out: evaluate aggregate
+measure, profile: trace performance
+switch to: select
+vote, upvote, like a, like the, like this, like that: emoji reaction
+unlink, disconnect, detach: delete link disconnect
+take back, withdraw, revoke, undo, retract: unapprove delete remove
+copy, duplicate, clone, own copy: fork copy create
+send, tell, inform, notify, announce, let know, ping, share, broadcast, say: post message send create
+answer, reply, respond, get back to, react to: reply comment note message thread discussion
+comment, remark, feedback, leave, mention: comment note create
+say, said, wrote, written, said about: comment message note content
+discuss, talk, chat, conversation, debate: discussion thread message channel comment
+ask: request comment message
+complain, fail, failed, failing, broken, broke, break, crash, go wrong, went wrong, wrong: error log status
+submit, publish, release, post: publish post create submit
+approve, sign off, thumbs up, lgtm, looks good, accept, agree, ok, green light: approve
+reject, refuse, disapprove: reject unapprove review
+review, look over, go over: review
+land, ship, integrate, combine: merge
+block, clash, collide, hold up, prevent: conflict block status
+protect, lock, forbid, nobody, not allowed, allowed, only: protect allow
+behind, up to date, bring up to date, catch up, sync: update branch
+changed, differ, differs, different, difference, compare, comparison, touch, touched: diff changes compare
+changes: diff changes
+happen, happened, did, do, been doing, going on: list events history
+go to, visit, browse, surf, take me, head over: navigate url
+go back, back, previous, step back: back history navigate
+refresh, reload: navigate reload
+click, press, hit, push, tap: click press key
+double click, right click: click
+enter, type, key in, fill in, fill out, fill: type fill form
+sign up, register: fill form
+sign in, log in, logged in, log on: authenticated user sign fill
+choose, pick, select: select option
+hover, point at, mouse over, mouse: hover mouse
+drop: drag drop
+wait, hold on, until, as soon as: wait
+stop, end, halt, quit: stop close
+resize, shrink, enlarge, wider, narrower: resize
+run, execute: run execute evaluate
+record, film, capture: recording screencast capture
+emulate, simulate, pretend, act like: emulate
+count, how many, number of: count
+average, sum, total, group by, per, maximum, minimum, statistics: aggregate
+match, matching, filter, where: query find filter
+sort, order: query sort
+connect, hook up: connect
+know, known, knew, learn, learned, remembered, stored: search read graph memory
+wait for me, waiting for me, work on, to act: todo assigned my
+hand in: merge+request create
+depend, depends: link relation
+relate it: link
+remember, keep in mind, don t forget, memorize, memorise: add create memory entities observations
+relate, related, connected, knows, belongs to, works for, works at, married: relation
 invite: member add
-organisation, organization, company: group namespace
-colleague, colleagues, teammate: member user
-assigned, mine: assignee my
-nearest, close by, around here: places local
-route, way, walk, trip, travel: directions distance
-how big, how large, largest, biggest, smallest: size
-how long: time duration distance
-when: date time info
-prints, printed: log console
-crash, broken, broke: error log
-turn on, turn off, enable, disable: update set
-content, contents, text: content read
-subject, heading: title
-due, overdue, deadline: date query filter
-match, matching, filter: query find filter
-structure, layout: schema tree
-child, inside: children content
-attachment, attachments: upload file
-reopen: update state
-accept, agree: approve accept merge
-reject, refuse: reject unapprove
-ask: request comment
-discuss, talk, chat: discussion thread message channel
-internet, online, google: web search
+drive, walk, ride, cycle, travel, get from, get to, route, way to, trip, commute: directions route travel distance
+far, how far, distance: distance
+how long, take to: time duration travel distance
 `;
 
+/** Joins the words of one name. */
+export const NAME_PARTS = '+';
+
+const TABLE = `${ACTS.trim()}\n${THINGS.trim()}`;
 const one = new Map<string, string[]>();
 const several = new Map<string, string[]>();
-for (const line of TABLE.trim().split('\n')) {
+for (const line of TABLE.split('\n')) {
   const [said = '', meant = ''] = line.split(': ');
   for (const phrase of said.split(', ')) {
     const parts = phrase.split(' ').map(root);
@@ -137,3 +115,7 @@ for (const line of TABLE.trim().split('\n')) {
 export const SENSES: ReadonlyMap<string, string[]> = one;
 /** By the roots of the words that were said. */
 export const PHRASES: ReadonlyMap<string, string[]> = several;
+/** All words that people or tools say, and their roots. */
+export const VOCABULARY: ReadonlySet<string> = new Set(
+  TABLE.split(/[^a-z0-9]+/).flatMap((word) => [word, root(word)]),
+);
