@@ -6,6 +6,7 @@ import { isObject, jsonOrNothing } from '../../kit/json.ts';
 import { noJournal } from '../../kit/journal.ts';
 import { ModelError, type Model, type ModelInfo } from '../../kit/model.ts';
 import type { Runtime } from '../../kit/tool.ts';
+import { within } from '../../kit/within.ts';
 import type { CallRecord } from '../turn/calls.ts';
 import type { Connections } from '../mcp/connections.ts';
 import { turn, type TurnEnd } from '../turn/loop.ts';
@@ -56,7 +57,7 @@ export async function attempt(task: Task, run: number, scope: AttemptScope): Pro
     const said = await oneTurn(task, { ...scope, model }, connections);
     const ms = Math.round(performance.now() - started);
     const { answer = '', rounds = 0, calls = [], stopped } = said;
-    const look = AbortSignal.any([scope.signal, AbortSignal.timeout(LOOK_MS)]);
+    const look = within(LOOK_MS, scope.signal);
     const wrong =
       stopped ?? fault(task, { answer, calls }, writes) ?? (await shelfFault(task, connections, look));
     const { id, kind } = task;

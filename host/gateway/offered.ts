@@ -1,5 +1,6 @@
 import type { Listing } from '../../kit/listing.ts';
 import type { Served } from '../../kit/passed.ts';
+import { within } from '../../kit/within.ts';
 import type { Connections, HostTool } from '../mcp/connections.ts';
 
 /** A tool as the gateway offers it; `own` is the server of ours that answers it, where no connection does. */
@@ -78,7 +79,7 @@ export class Offers {
   async #list(): Promise<void> {
     let tools: HostTool[];
     try {
-      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LIST_MS)]);
+      const signal = within(LIST_MS, this.#closing.signal);
       tools = await this.#connections.tools(signal);
     } catch {
       return; // what was there stays until the next change

@@ -4,6 +4,7 @@ import { noJournal } from '../../kit/journal.ts';
 import { ollamaModel } from '../../kit/ollama.ts';
 import { resolveSecret, SecretError } from '../../kit/secrets.ts';
 import type { Runtime } from '../../kit/tool.ts';
+import { within } from '../../kit/within.ts';
 import { connect } from '../mcp/connections.ts';
 import { doors } from '../mcp/doors.ts';
 import { described, pickModel } from '../models/models.ts';
@@ -27,14 +28,14 @@ export async function checkOllama(
 ): Promise<Finding & { model?: string }> {
   const name = 'ollama';
   const model = ollamaModel({ host: ollama, journal: noJournal });
-  const within = AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]);
-  const reached = await model.reachable(within);
+  const soon = within(CHECK_MS, signal);
+  const reached = await model.reachable(soon);
   if (!reached.ok) {
     const fix = 'Start it, or get it from https://ollama.com/download. The tools can be served without it.';
     return { name, ok: false, found: reached.reason, fix };
   }
   try {
-    const info = await pickModel(model, wanted, within);
+    const info = await pickModel(model, wanted, soon);
     return { name, ok: true, found: `${reached.version}, ${described(info)}`, model: info.name };
   } catch (error) {
     const fix = `Get it: ollama pull ${wanted ?? 'qwen3:4b'}`;

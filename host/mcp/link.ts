@@ -6,6 +6,7 @@ import type { Outcome } from '../../kit/journal.ts';
 import { redact } from '../../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
+import { within } from '../../kit/within.ts';
 import { answerForm } from './form.ts';
 import { hearChanges, keepListening } from './link-changes.ts';
 import { asResult, callTool, listTools } from './link-values.ts';
@@ -214,7 +215,7 @@ export class Link {
   async #list(client: Client): Promise<HostTool[]> {
     this.#stale = false;
     try {
-      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LIST_MS)]);
+      const signal = within(LIST_MS, this.#closing.signal);
       this.#listed = await listTools(client, this.#door, signal);
       return this.#listed;
     } catch (error) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { jsonOrNothing } from '../../kit/json.ts';
 import { complete, type Model } from '../../kit/model.ts';
+import { within } from '../../kit/within.ts';
 import type { HostTool } from '../mcp/link-types.ts';
 import { sentences, visible } from './document.ts';
 import { roots } from './words.ts';
@@ -75,7 +76,7 @@ export async function writeExamples(options: {
         options: { temperature: 0, num_predict: 300 },
         think: false,
       };
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+      const patience = within(PATIENCE_MS, signal);
       const { text } = await complete(model, request, patience);
       const { data } = answered.safeParse(jsonOrNothing(text));
       // What came to nothing is remembered too: the same model would write the same again.

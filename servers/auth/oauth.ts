@@ -5,6 +5,7 @@ import { keepTokens, oauthConfiguration, readTokens, type OauthClient } from '..
 import { secretStore } from '../../kit/secret-store.ts';
 import type { resolveSecret } from '../../kit/secrets.ts';
 import { ToolError } from '../../kit/tool.ts';
+import { within } from '../../kit/within.ts';
 import type { OauthConfig } from './config.ts';
 
 const PRESETS = {
@@ -131,7 +132,7 @@ const browserFlow: Flow = async (home, name, client, provider, show, signal) => 
     code_challenge: await calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
   });
-  const ending = AbortSignal.any([signal, AbortSignal.timeout(BROWSER_MS)]);
+  const ending = within(BROWSER_MS, signal);
   try {
     const answered = new Promise<URL>((resolve, reject) => {
       ending.addEventListener(

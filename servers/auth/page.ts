@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { internalError } from '../../kit/log.ts';
 import { redact } from '../../kit/secrets.ts';
 import { ToolError } from '../../kit/tool.ts';
+import { within } from '../../kit/within.ts';
 import { sameText } from './webhooks.ts';
 
 /** What a person gave on the page: a text, with whether it is for a two-factor app, or the picture of a QR code. */
@@ -60,7 +61,7 @@ export async function enterOnPage(asked: Asked): Promise<string> {
   const again = new ToolError(
     `Nothing was entered within ${minutes} minutes, and the page is closed. Begin again: kuznia secret add ${asked.name} --page`,
   );
-  const ending = AbortSignal.any([asked.signal, AbortSignal.timeout(asked.openMs ?? OPEN_MS)]);
+  const ending = within(asked.openMs ?? OPEN_MS, asked.signal);
   try {
     const kept = new Promise<string>((resolve, reject) => {
       const stop = () =>

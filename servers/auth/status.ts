@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { secretStore } from '../../kit/secret-store.ts';
 import { toolFor } from '../../kit/tool.ts';
+import { within } from '../../kit/within.ts';
 import type { Auth } from './auth.ts';
 
 const tool = toolFor<Auth>();
@@ -69,7 +70,7 @@ export async function sourceStates(
       const about = { name, kind, ...(last !== undefined && { last_code: last }) };
       if (!test) return about;
       try {
-        const note = await source.check(AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]));
+        const note = await source.check(within(CHECK_MS, signal));
         return { ...about, ok: true, note };
       } catch (error) {
         return { ...about, ok: false, note: error instanceof Error ? error.message : 'no answer' };
