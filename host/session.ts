@@ -101,6 +101,7 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
           model,
           modelName: current.name,
           tools: foreign,
+          others: tools.filter((tool) => !tool.foreign),
           home: runtime.home,
           signal: both,
         });
