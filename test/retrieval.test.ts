@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { HostTool } from '../host/mcp/link-types.ts';
 import { pick, ToolIndex, type Embedder } from '../host/retrieval/index.ts';
 import { tokensOf } from '../host/retrieval/pick.ts';
@@ -146,6 +147,28 @@ test('a damaged cache is as good as none', async (t) => {
     assert.equal(await fill(), all);
   }
   assert.deepEqual(readdirSync(join(home, 'cache')), [name], 'temporary files stay');
+});
+
+test('a slow model gets on from one command to the next', async (t) => {
+  const home = tempHome(t);
+  const embedder = {
+    model: 'slow',
+    async embed(texts: string[], signal: AbortSignal) {
+      await setTimeout(20 * texts.length, undefined, { signal });
+      return texts.map(() => [1, 1]);
+    },
+  };
+  const many = Array.from({ length: 24 }, (_, at) => tool('a', `tool_${at}`, `Does thing ${at}.`));
+  const told = async () => {
+    const index = new ToolIndex({ home, embedder, patienceMs: 400 });
+    index.update(many);
+    await index.rank('thing', never);
+    await index.close();
+    return index.takeNotice();
+  };
+  assert.match((await told()) ?? '', /until the embedding model slow has read them/);
+  for (let more = 0; more < 20; more++) if ((await told()) === undefined) return;
+  assert.fail('it begins anew each time');
 });
 
 test('a model that fails or hangs leaves the words, and is told of once', async (t) => {

@@ -12,8 +12,8 @@ export interface Embedder {
 /** Kept at most: 16 MB of 384 dimensions, 44 MB of 1,024. What was used longest ago goes first. */
 const MOST = 11_000;
 const LARGEST_FILE = 256 * 1024 * 1024;
-/** So many texts at once keep a request short enough to be cancelled. */
-const BATCH = 32;
+/** So many texts at once: a slow CPU takes half a second for each, and what is cancelled in the middle is lost. */
+const BATCH = 8;
 
 /** The vectors of texts by one model, each of length 1, kept in a file under the texts' hashes. */
 export class Vectors {
