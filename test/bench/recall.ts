@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { flatten } from '../../host/turn/flatten.ts';
 import type { HostTool } from '../../host/mcp/link-types.ts';
 import { pick, ToolIndex, type Embedder, type Ranked } from '../../host/retrieval/index.ts';
+import { freshPolish, seen, unseen } from '../fixtures/recall/fresh.ts';
 import { english, later, polish, type Request } from '../fixtures/recall/requests.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';
 import { cache, miniLm, multilingualE5 } from './recall-embedders.ts';
@@ -49,7 +50,7 @@ export async function recall(scope: Scope): Promise<Figure[]> {
         details: {
           ...lexical.details,
           'with example requests': (await measure(await open(undefined, of), english)).details,
-          'plain BM25': share(english, bm25),
+          'plain BM25': shares(bm25),
         },
       }),
       figure({
@@ -61,8 +62,8 @@ export async function recall(scope: Scope): Promise<Figure[]> {
         bar: 8,
         details: {
           ...fused?.details,
-          'MiniLM alone': cosines && share(english, cosines),
-          'plain BM25 and MiniLM, reciprocal ranks': cosines && share(english, reciprocal(bm25, cosines)),
+          'MiniLM alone': cosines && shares(cosines),
+          'plain BM25 and MiniLM, reciprocal ranks': cosines && shares(reciprocal(bm25, cosines)),
           'multilingual-e5-small instead': (await measure(e5.plain, english)).details,
         },
       }),
@@ -88,6 +89,7 @@ export async function recall(scope: Scope): Promise<Figure[]> {
           ...inPolish.details,
           'without example requests': (await measure(e5.plain, polish)).details,
           'all-MiniLM-L6-v2, which knows no Polish': minilm && (await measure(minilm.taught, polish)).details,
+          'by words alone, with no model at all': (await measure(await open(), polish)).details,
         },
       }),
       figure({
@@ -123,14 +125,19 @@ async function examples(): Promise<Map<string, string[]>> {
   );
 }
 
-/** Every third request was kept aside while weights were chosen. */
-const aside = (_: unknown, at: number) => at % 3 === 2;
-
 const shownFor = async (index: ToolIndex, { ask }: Request) =>
   pick(await index.rank(ask, patient), { most: SHOWN, pinned: [] });
 
 const foundBy = async (index: ToolIndex, request: Request) =>
   (await shownFor(index, request)).some((tool) => request.right.includes(id(tool)));
+
+/** Beside the requests that the index was made with: those that it was not, as few of them as were looked at since. */
+const aside: [string, Request[]][] = [
+  [`of ${later.length} written later`, later],
+  [`of ${seen.length} written without sight of the index`, seen],
+  [`of ${unseen.length} more, whose misses nobody looked at`, unseen],
+];
+const asideInPolish: [string, Request[]][] = [[`of ${freshPolish.length} written later`, freshPolish]];
 
 async function measure(index: ToolIndex, requests: Request[]) {
   const tokens: number[] = [];
@@ -140,26 +147,33 @@ async function measure(index: ToolIndex, requests: Request[]) {
     found.push(shown.some((tool) => request.right.includes(id(tool))));
     tokens.push(encode(JSON.stringify(shown.map(offered))).length);
   }
-  const percent = (some: boolean[]) => (100 * some.filter(Boolean).length) / some.length;
-  const after = await Promise.all(later.map((one) => foundBy(index, one)));
-  const details = {
-    'recall@8': percent(found),
-    'of those kept aside': percent(found.filter(aside)),
-    [`of ${later.length} written later`]: percent(after),
-  };
+  const details: Record<string, number> = { 'recall@8': percent(found) };
+  for (const [name, others] of requests === polish ? asideInPolish : aside) {
+    details[name] = percent(await Promise.all(others.map((one) => foundBy(index, one))));
+  }
   return { missed: 100 - percent(found), details, tokens };
 }
 
+const percent = (some: boolean[]) => (100 * some.filter(Boolean).length) / some.length;
+
 type Order = (ask: string) => string[];
 
-const share = (requests: Request[], order: Map<string, string[]>) => {
-  const hits = requests.map(({ ask, right }) =>
-    (order.get(ask) ?? []).slice(0, SHOWN).some((one) => right.includes(one)),
-  );
-  return (100 * hits.filter(Boolean).length) / hits.length;
+const shares = (orders: Map<string, string[]>) => {
+  const share = (requests: Request[]) =>
+    percent(
+      requests.map(({ ask, right }) =>
+        (orders.get(ask) ?? []).slice(0, SHOWN).some((one) => right.includes(one)),
+      ),
+    );
+  return {
+    'recall@8': share(english),
+    ...Object.fromEntries(aside.map(([name, requests]) => [name, share(requests)])),
+  };
 };
 
-const ordered = (order: Order) => new Map(english.map(({ ask }) => [ask, order(ask)]));
+const everything = [english, ...aside.map(([, requests]) => requests)].flat();
+
+const ordered = (order: Order) => new Map(everything.map(({ ask }) => [ask, order(ask)]));
 
 /** What a plain index does: one text a tool, minisearch as it comes. */
 async function plainBm25(tools: HostTool[]): Promise<Map<string, string[]>> {
@@ -181,11 +195,11 @@ async function plainEmbedding(tools: HostTool[], { embed }: Embedder): Promise<M
     patient,
   );
   const asked = await embed(
-    english.map(({ ask }) => ask),
+    everything.map(({ ask }) => ask),
     patient,
   );
   return new Map(
-    english.map(({ ask }, at) => {
+    everything.map(({ ask }, at) => {
       const scores = tools.map((tool, place) => ({
         key: id(tool),
         score: dot(asked[at] ?? [], told[place] ?? []),
