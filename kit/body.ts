@@ -20,23 +20,26 @@ export async function readJson(
   if (!isJsonContentType(req.headers['content-type'])) {
     return answer(415, 'Send the message as application/json.');
   }
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return tooBig();
+  const announced = Number(req.headers['content-length'] ?? Number.NaN);
+  if (announced > maxBytes) return tooBig();
   const chunks: Buffer[] = [];
   let size = 0;
   let late = false;
   // What is too much is read to its end and dropped: a client that is still sending would miss an answer given now.
-  req.on('data', (chunk: Buffer) => {
-    size += chunk.length;
-    if (size > maxBytes) chunks.length = 0;
-    else chunks.push(chunk);
-  });
   const whole = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(!(late = true)), deadlineMs);
     const done = (came: boolean) => () => {
       clearTimeout(timer);
       resolve(came);
     };
-    req.once('end', done(true)).once('close', done(false)).once('error', done(false));
+    const came = done(true);
+    req.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) chunks.length = 0;
+      else chunks.push(chunk);
+      if (size === announced) came(); // `end` comes later, and says nothing more
+    });
+    req.once('end', came).once('close', done(false)).once('error', done(false));
   });
   if (late) {
     return answer(408, `The body did not arrive within ${deadlineMs / 1000} s.`, { connection: 'close' });

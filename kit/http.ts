@@ -48,6 +48,9 @@ const OLD = new Set(['2025-03-26', '2025-06-18', '2025-11-25']);
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
+/** Hosts and origins that are remembered: a name is allowed with any port. */
+const MOST_NAMES = 100;
+
 /** Answers that are written have so long to leave when the server closes. */
 const FLUSH_MS = 1_000;
 
@@ -68,8 +71,8 @@ export async function serveHttp(
   const outside = options.publicUrl === undefined ? [] : [new URL(options.publicUrl).hostname];
   const names = [...LOOPBACK, shown, ...outside, ...options.allowedHosts];
   const gate = new Gate(options);
-  const hostAllowed = hostHeaderValidation(names);
-  const originAllowed = originValidation(names);
+  const hostAllowed = remembering('host', hostHeaderValidation(names));
+  const originAllowed = remembering('origin', originValidation(names));
 
   const http = createServer(
     // The request timeout is for bodies that nobody reads, of requests that were refused.
@@ -118,6 +121,21 @@ export async function serveHttp(
       clearInterval(idle);
       clearTimeout(rest);
     },
+  };
+}
+
+type Guard = (req: IncomingMessage, res: ServerResponse) => boolean;
+
+/** What was let through once need not be taken apart again: a client sends the same with every request. */
+function remembering(header: 'host' | 'origin', check: Guard): Guard {
+  const good = new Set<string | undefined>();
+  return (req, res) => {
+    const value = req.headers[header];
+    if (good.has(value)) return true;
+    if (!check(req, res)) return false;
+    if (good.size >= MOST_NAMES) good.clear();
+    good.add(value);
+    return true;
   };
 }
 

@@ -2,6 +2,7 @@ import type { Transport } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { format, parseArgs } from 'node:util';
+import { address, addressFault } from './address.ts';
 import { ConfigError, kuzniaHome, readConfigFile, serverConfig } from './config.ts';
 import { openJournal } from './journal.ts';
 import { internalError, log } from './log.ts';
@@ -9,13 +10,11 @@ import type { Clients } from './clients.ts';
 import type { HttpOptions } from './http.ts';
 import { mount } from './mount.ts';
 import type { Served } from './passed.ts';
-import { redact, registerSecret } from './secrets.ts';
+import { redact } from './secrets.ts';
 import { onChanges, serverFactory } from './server.ts';
 import { LineTransport } from './stdio.ts';
 import type { Runtime, ServerDefinition } from './tool.ts';
 import { version } from './version.ts';
-
-const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 
 /** Calls in flight may finish for so long after SIGTERM. */
 const GRACE_MS = 5_000;
@@ -63,7 +62,6 @@ export interface Opened {
 
 /** Opens servers side by side under one name. */
 export async function open(mountables: Mountable[], runtime: Runtime): Promise<Opened> {
-  // A controller a call: one signal for all would gather what AbortSignal.any leaves on it.
   const running = new Map<Promise<unknown>, AbortController>();
   const opening = await Promise.allSettled(mountables.map((one) => one.mount(runtime)));
   const mounted = opening.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -81,11 +79,17 @@ export async function open(mountables: Mountable[], runtime: Runtime): Promise<O
     mounted: mounted.map((one) => ({
       ...one,
       call: (...[tool, input, caller]: Parameters<Served['call']>) => {
+        // Not AbortSignal.any: what that leaves behind stays until the old generation is collected.
         const stop = new AbortController();
-        const signal = AbortSignal.any([caller.signal, stop.signal]);
-        const call = one.call(tool, input, { ...caller, signal });
+        const cancel = () => stop.abort(caller.signal.reason);
+        if (caller.signal.aborted) cancel();
+        caller.signal.addEventListener('abort', cancel);
+        const call = one.call(tool, input, { ...caller, signal: stop.signal });
         running.set(call, stop);
-        return call.finally(() => running.delete(call));
+        return call.finally(() => {
+          running.delete(call);
+          caller.signal.removeEventListener('abort', cancel);
+        });
       },
     })),
     name: mountables.length === 1 ? `kuznia-${mountables[0]?.name}` : 'kuznia',
@@ -217,19 +221,6 @@ function explain(error: unknown): string {
   return code.startsWith('ERR_PARSE_ARGS') ? `${message}\n${HELP}` : message;
 }
 
-const ADDRESS_FAULTS: Record<string, string> = {
-  EADDRINUSE: 'That port is in use. Choose another with --http [HOST:]PORT.',
-  EACCES: 'That address may not be bound. Choose a port above 1023.',
-  EADDRNOTAVAIL: 'That is no address of this machine. Choose one that is with --http HOST:PORT.',
-  ENOTFOUND: 'That is no address of this machine. Choose one that is with --http HOST:PORT.',
-};
-
-function addressFault(error: unknown): ConfigError | undefined {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const why = ADDRESS_FAULTS[code];
-  return why === undefined ? undefined : new ConfigError(why);
-}
-
 function serveProcessStdio(opened: Opened): void {
   // stdout is the protocol's: what a library prints there would break it.
   for (const name of ['log', 'info', 'debug'] as const) {
@@ -276,27 +267,4 @@ function ending(
     });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => begin(GRACE_MS));
   return begin;
-}
-
-/** Where to listen, and the token to ask for; any address but loopback needs one. */
-function address(
-  where: string,
-  token: string | undefined,
-  clients: boolean,
-): { host: string; port: number; token?: string } {
-  const found = /^(?:(\[[0-9a-f:]+\]|[^:]+):)?(\d{1,5})$/i.exec(where);
-  const port = Number(found?.[2]);
-  if (!found || port > 65_535) {
-    throw new ConfigError(`--http ${where}: expected a port or HOST:PORT, for example --http 8808.`);
-  }
-  const host = (found[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
-  if (token) {
-    registerSecret(token, { label: 'KUZNIA_TOKEN' });
-    return { host, port, token };
-  }
-  if (LOOPBACK.includes(host) || clients) return { host, port };
-  throw new ConfigError(
-    `KUZNIA_TOKEN is not set. ${host} can be reached from elsewhere, so a bearer token is required: give each client one (kuznia token add NAME), set KUZNIA_TOKEN to a long random text, or use --http 127.0.0.1:${port}.`,
-    'KUZNIA_TOKEN',
-  );
 }

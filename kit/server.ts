@@ -10,9 +10,11 @@ import {
   type McpServerFactory,
   type Server,
   type ServerContext,
+  type StandardSchemaV1,
 } from '@modelcontextprotocol/server';
 import { asker, caller } from './caller.ts';
 import { decision } from './elicit.ts';
+import { isObject } from './json.ts';
 import { limited } from './limited.ts';
 import type { Listing } from './listing.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
@@ -23,6 +25,23 @@ import { version } from './version.ts';
 
 /** Tools on one page of `tools/list`; clients of the first SDK read only the first page. */
 const PAGE = 100;
+
+/** The SDK looks at a call by its own schema before anything else: a second look at the same would find nothing. */
+const alreadyChecked: StandardSchemaV1<unknown, CallToolRequest['params']> = {
+  '~standard': {
+    version: 1,
+    vendor: 'kuznia',
+    validate: (value: unknown) =>
+      isObject(value) && typeof value['name'] === 'string'
+        ? {
+            value: {
+              name: value['name'],
+              ...(isObject(value['arguments']) && { arguments: value['arguments'] }),
+            },
+          }
+        : { issues: [{ message: 'no name of a tool' }] },
+  },
+};
 
 /** How an MCP server is made of what is mounted, for every transport and both protocol eras. */
 export interface Serving {
@@ -53,7 +72,9 @@ export function serverFactory(serving: Serving): McpServerFactory {
     const { server } = built;
     const own = handlers(server, serving);
     server.setRequestHandler('tools/list', own.listTools);
-    server.setRequestHandler('tools/call', own.callTool);
+    server.setRequestHandler('tools/call', { params: alreadyChecked }, (params, ctx) =>
+      own.callTool({ method: 'tools/call', params }, ctx),
+    );
     if (offered.resources) {
       server.setRequestHandler('resources/list', own.listResources);
       server.setRequestHandler('resources/templates/list', own.listTemplates);

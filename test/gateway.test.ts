@@ -1,6 +1,9 @@
+import { InMemoryTransport } from '@modelcontextprotocol/client';
+import { Server } from '@modelcontextprotocol/server';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Door } from '../host/mcp/link.ts';
 import { readJournal } from '../kit/journal.ts';
 import { approves, CLIENTS, connect, declines } from './clients.ts';
 import { far, near, odd, serveGateway } from './gateway-kit.ts';
@@ -199,3 +202,33 @@ test(
     assert.deepEqual((await client.call('far_every_say', { text: 'again' })).value, { text: 'again' });
   },
 );
+
+test('gateway: a server of others is not listed anew after each call that writes', { timeout }, async (t) => {
+  let lists = 0;
+  const plain: Door = {
+    name: 'plain',
+    foreign: true,
+    async open() {
+      const [transport, theirs] = InMemoryTransport.createLinkedPair();
+      const server = new Server({ name: 'plain', version: '0' }, { capabilities: { tools: {} } });
+      server.setRequestHandler('tools/list', () => {
+        lists++;
+        const annotations = { readOnlyHint: false, destructiveHint: false };
+        return { tools: [{ name: 'touch', annotations, inputSchema: { type: 'object' as const } }] };
+      });
+      server.setRequestHandler('tools/call', () => ({
+        content: [{ type: 'text' as const, text: 'done' }],
+      }));
+      await server.connect(theirs);
+      return { transport, close: () => server.close() };
+    },
+  };
+  const { url } = await serveGateway(t, {
+    doors: () => [plain],
+    approve: [{ tool: 'touch', policy: 'allow' }],
+  });
+  const client = await connect(t, 'v1', { http: url });
+  const before = lists;
+  for (let i = 0; i < 5; i++) assert.match((await client.call('touch')).text, /^done/);
+  assert.equal(lists, before);
+});

@@ -28,7 +28,7 @@ export class Flight {
   readonly id = randomUUID();
   readonly client: string;
   /** What was called, with which arguments: only the same call may go on with it. */
-  readonly digest: string;
+  readonly digest: () => string;
   /** Its arguments that others wrote. */
   readonly copied: string[] | undefined;
   readonly #stop = new AbortController();
@@ -41,7 +41,7 @@ export class Flight {
   #over = false;
 
   constructor(
-    who: { client: string; digest: string; canAsk: boolean; copied?: string[] },
+    who: { client: string; digest: () => string; canAsk: boolean; copied?: string[] },
     start: (options: CallOptions) => Promise<CallResult>,
   ) {
     this.client = who.client;

@@ -109,7 +109,8 @@ class Calls {
     };
     const { wait_s: waitS, job, ...rest } = args;
     const call = tool.long ? rest : args;
-    const digest = digestOf([name, call]);
+    // Most calls are allowed and end in one request: then nobody asks what they were.
+    const digest = once(() => digestOf([name, call]));
     const resumed = this.#resumed(caller, digest, tool.long && typeof job === 'string' ? job : undefined);
     if (resumed === 'gone') {
       return refuse(`${name} has no such job: it ended, or was given up. Call it again without \`job\`.`);
@@ -167,10 +168,14 @@ class Calls {
   }
 
   /** The call that this request goes on with: by its job, or by the answer to its question. */
-  #resumed(caller: PassingCaller, digest: string, job: string | undefined): Flight | 'gone' | undefined {
+  #resumed(
+    caller: PassingCaller,
+    digest: () => string,
+    job: string | undefined,
+  ): Flight | 'gone' | undefined {
     const id = job ?? (caller.answer === 'none' ? undefined : caller.about);
     const flight = id === undefined ? undefined : this.#held.get(id);
-    const same = flight?.client === caller.client && (job !== undefined || flight.digest === digest);
+    const same = flight?.client === caller.client && (job !== undefined || flight.digest() === digest());
     if (!flight || !same) return job === undefined ? undefined : 'gone';
     this.#held.delete(flight.id);
     if (caller.answer === 'accepted') flight.answer({ answer: 'yes', form: caller.form });
@@ -184,7 +189,7 @@ class Calls {
   /** Undefined where the call may be made; else the question to the person, or why it may not. */
   async #decided(
     { tool, listing: { name } }: Offered,
-    { args, digest, copied }: { args: JsonObject; digest: string; copied: string[] | undefined },
+    { args, digest, copied }: { args: JsonObject; digest: () => string; copied: string[] | undefined },
     caller: PassingCaller,
   ): Promise<Outcome | string | undefined> {
     const { deciding } = this.#options;
@@ -197,7 +202,7 @@ class Calls {
     const warning = copied ? ` ${copiedWarning(copied)}` : '';
     const message = `Allow ${caller.client} to call ${name} (${tool.effect}, ${tool.server})? Arguments: ${shown(args)}${warning}`;
     // An answer counts for what the person saw: the same tool with the same arguments.
-    const about = `policy.${digestOf([digest, message])}`;
+    const about = `policy.${digestOf([digest(), message])}`;
     const answer = caller.about === about || caller.answer !== 'accepted' ? caller.answer : 'none';
     if (answer === 'accepted') return undefined;
     const call = { tool: name, arguments: args, client: caller.client, ...(copied && { copied }) };
@@ -279,5 +284,10 @@ const seconds = (wait: unknown) =>
   (typeof wait === 'number' && wait >= 0 ? Math.min(wait, 3_600) : WAIT_S) * 1_000;
 
 const digestOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
 
 const objectOf = (value: unknown): JsonObject => (isObject(value) ? { ...value } : {});

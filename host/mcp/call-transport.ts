@@ -5,12 +5,12 @@ import {
   StreamableHTTPClientTransport,
   type JSONRPCMessage,
 } from '@modelcontextprotocol/client';
-import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
-import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
+import { StringDecoder } from 'node:string_decoder';
+import { Pool, type Dispatcher } from 'undici';
 import { isObject } from '../../kit/json.ts';
 
 type Id = string | number;
+type Sent = JSONRPCMessage | JSONRPCMessage[];
 type SendOptions = Parameters<StreamableHTTPClientTransport['send']>[1];
 
 /** An answer past this many characters is given up. */
@@ -18,25 +18,32 @@ const MOST_CHARS = 16 * 1024 * 1024;
 /** JSON-RPC 2.0, section 5.1: from -32000 on is the implementation's. */
 const CONNECTION_ENDED = -32_000;
 
+/** A call whose request is on its way, or whose answer is. */
+interface Running {
+  controller?: Dispatcher.DispatchController;
+  cancelled: boolean;
+}
+
 /**
- * The SDK's client over HTTP, with a shorter way for tool calls of 2025 sessions: Node's own `http` and a parser of the
- * few lines that a stream holds, in place of `fetch` and web streams. That is most of what a gateway adds to a call.
+ * The SDK's client over HTTP, with a shorter way for tool calls of 2025 sessions: one request on a connection that is kept,
+ * and a parser of the few lines that a stream holds, in place of `fetch` and web streams. That is most of what a gateway
+ * adds to a call.
  */
 export class CallTransport extends StreamableHTTPClientTransport {
-  readonly #to: ReturnType<typeof urlToHttpOptions>;
+  readonly #path: string;
   readonly #headers: Record<string, string>;
-  readonly #agent: Agent;
-  readonly #running = new Map<Id, ClientRequest>();
+  readonly #pool: Pool;
+  readonly #running = new Map<Id, Running>();
 
   constructor(url: URL, headers: Record<string, string>) {
     super(url, { requestInit: { headers } });
-    this.#to = urlToHttpOptions(url);
+    this.#path = url.pathname + url.search;
     this.#headers = headers;
-    this.#agent =
-      url.protocol === 'https:' ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
+    // How long a call may take is decided elsewhere.
+    this.#pool = new Pool(url.origin, { headersTimeout: 0, bodyTimeout: 0 });
   }
 
-  override async send(message: JSONRPCMessage | JSONRPCMessage[], options?: SendOptions): Promise<void> {
+  override async send(message: Sent, options?: SendOptions): Promise<void> {
     const { protocolVersion = '' } = this;
     const known = protocolVersion !== '' && protocolVersion < '2026';
     const call = known && !options?.resumptionToken ? callId(message) : undefined;
@@ -44,65 +51,75 @@ export class CallTransport extends StreamableHTTPClientTransport {
     await super.send(message, options);
     const cancelled = cancelledId(message);
     // Not every server ends the stream of a call that was cancelled.
-    if (cancelled !== undefined) this.#running.get(cancelled)?.destroy();
+    if (cancelled !== undefined) this.#end(cancelled, 'the call was cancelled');
   }
 
   override async close(): Promise<void> {
-    for (const one of this.#running.values()) one.destroy();
-    this.#agent.destroy();
-    await super.close();
+    for (const id of this.#running.keys()) this.#end(id, 'the connection was closed');
+    await Promise.all([this.#pool.destroy(), super.close()]);
   }
 
-  async #call(message: JSONRPCMessage | JSONRPCMessage[], id: Id, options: SendOptions): Promise<void> {
-    const body = JSON.stringify(message);
-    const send = this.#to.protocol === 'https:' ? tlsRequest : request;
-    const asked = send({
-      ...this.#to,
-      method: 'POST',
-      agent: this.#agent,
-      headers: {
-        ...this.#headers,
-        ...options?.headers,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
-        accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': this.protocolVersion,
-        ...(this.sessionId !== undefined && { 'mcp-session-id': this.sessionId }),
-      },
-    });
-    this.#running.set(id, asked);
-    asked.once('close', () => this.#running.delete(id));
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      asked.once('response', resolve).once('error', reject);
-      asked.end(body);
-    });
-    answer.setEncoding('utf8');
-    const status = answer.statusCode ?? 0;
-    if (status >= 300 && status < 400) {
-      answer.resume();
-      return super.send(message, options); // it follows redirects, as far as it may
-    }
-    if (status !== 200) {
-      const text = await whole(answer);
-      throw new SdkHttpError(
-        SdkErrorCode.ClientHttpNotImplemented,
-        `The server answered ${status}: ${text.slice(0, 300)}`,
-        { status, statusText: answer.statusMessage },
+  #end(id: Id, why: string): void {
+    const running = this.#running.get(id);
+    if (!running) return;
+    running.cancelled = true;
+    running.controller?.abort(new Error(why));
+  }
+
+  /** Settles when the answer has begun; what it says goes to `onmessage`. */
+  #call(message: Sent, id: Id, options: SendOptions): Promise<void> {
+    const running: Running = { cancelled: false };
+    this.#running.set(id, running);
+    return new Promise((resolve, reject) => {
+      let answer: Answer | undefined;
+      this.#pool.dispatch(
+        {
+          path: this.#path,
+          method: 'POST',
+          body: JSON.stringify(message),
+          headers: {
+            ...this.#headers,
+            ...options?.headers,
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'mcp-protocol-version': this.protocolVersion,
+            ...(this.sessionId !== undefined && { 'mcp-session-id': this.sessionId }),
+          },
+        },
+        {
+          onRequestStart: (controller) => {
+            running.controller = controller;
+            if (running.cancelled) controller.abort(new Error('the call was cancelled'));
+          },
+          onResponseStart: (_controller, status, { 'content-type': type }) => {
+            if (status === 200 && String(type).startsWith('text/event-stream')) {
+              answer = this.#stream(message, id, options, running);
+              resolve();
+            } else answer = this.#whole(status, message, options, { resolve, reject });
+          },
+          onResponseData: (controller, chunk) => {
+            try {
+              answer?.add(chunk);
+            } catch (error) {
+              controller.abort(error instanceof Error ? error : new Error(String(error)));
+            }
+          },
+          onResponseEnd: () => {
+            this.#running.delete(id);
+            answer?.end();
+          },
+          onResponseError: (_controller, error) => {
+            this.#running.delete(id);
+            if (answer) answer.broken(error);
+            else reject(error);
+          },
+        },
       );
-    }
-    if (String(answer.headers['content-type']).startsWith('text/event-stream')) {
-      return this.#follow(answer, message, id, options);
-    }
-    this.onmessage?.(messageIn(await whole(answer)));
+    });
   }
 
   /** Passes on what the stream says, until it ends; one that ends early is gone on with where that can be. */
-  #follow(
-    answer: IncomingMessage,
-    message: JSONRPCMessage | JSONRPCMessage[],
-    id: Id,
-    options: SendOptions,
-  ): void {
+  #stream(message: Sent, id: Id, options: SendOptions, running: Running): Answer {
     let answered = false;
     // One after the other: the protocol hands notifications on a microtask later than answers, which end a call.
     const waiting: JSONRPCMessage[] = [];
@@ -120,33 +137,71 @@ export class CallTransport extends StreamableHTTPClientTransport {
       answered ||= 'id' in told && told.id === id && !('method' in told);
       if (waiting.push(told) === 1) deliver();
     });
-    answer.on('data', (chunk: string) => {
-      try {
-        events.add(chunk);
-      } catch (error) {
-        this.onerror?.(error instanceof Error ? error : new Error(String(error)));
-        answer.destroy();
-      }
-    });
-    answer.on('error', () => undefined); // told by `close`
-    answer.once('close', () => {
+    const failed = () => {
+      const error = { code: CONNECTION_ENDED, message: 'The connection ended before the answer came.' };
+      this.onmessage?.({ jsonrpc: '2.0', id, error });
+    };
+    const end = () => {
       if (answered) return;
       const { lastId } = events;
-      if (lastId === undefined) return this.#failed(id);
-      super.send(message, { ...options, resumptionToken: lastId }).catch(() => this.#failed(id));
-    });
+      if (lastId === undefined || running.cancelled) return failed();
+      super.send(message, { ...options, resumptionToken: lastId }).catch(failed);
+    };
+    return {
+      add: (chunk) => events.add(chunk),
+      end,
+      broken: (error) => {
+        this.onerror?.(error);
+        end();
+      },
+    };
   }
 
-  #failed(id: Id): void {
-    const error = { code: CONNECTION_ENDED, message: 'The connection ended before the answer came.' };
-    this.onmessage?.({ jsonrpc: '2.0', id, error });
+  /** An answer in one piece: the result, or why there is none. */
+  #whole(
+    status: number,
+    message: Sent,
+    options: SendOptions,
+    { resolve, reject }: { resolve: (done?: Promise<void>) => void; reject: (error: Error) => void },
+  ): Answer {
+    const decoder = new StringDecoder();
+    let text = '';
+    return {
+      add(chunk) {
+        text += decoder.write(chunk);
+        if (text.length > MOST_CHARS) throw new Error('the answer is too long');
+      },
+      end: () => {
+        // It follows redirects, as far as it may.
+        if (status >= 300 && status < 400) return resolve(super.send(message, options));
+        if (status === 200) {
+          try {
+            this.onmessage?.(messageIn(text));
+            return resolve();
+          } catch (error) {
+            return reject(error instanceof Error ? error : new Error(String(error)));
+          }
+        }
+        const why = `The server answered ${status}: ${text.slice(0, 300)}`;
+        return reject(new SdkHttpError(SdkErrorCode.ClientHttpNotImplemented, why, { status }));
+      },
+      broken: reject,
+    };
   }
+}
+
+/** What becomes of the body of an answer. */
+interface Answer {
+  add: (chunk: Buffer) => void;
+  end: () => void;
+  broken: (error: Error) => void;
 }
 
 /** The events of a stream (WHATWG HTML, server-sent events), as far as MCP uses them. */
 class Events {
   lastId: string | undefined;
   readonly #tell: (data: string) => void;
+  readonly #decoder = new StringDecoder();
   #text = '';
   #data: string[] = [];
 
@@ -154,8 +209,8 @@ class Events {
     this.#tell = tell;
   }
 
-  add(chunk: string): void {
-    this.#text += chunk;
+  add(chunk: Buffer): void {
+    this.#text += this.#decoder.write(chunk);
     if (this.#text.length > MOST_CHARS) throw new Error('the answer is too long');
     let start = 0;
     for (let end = this.#text.indexOf('\n'); end >= 0; end = this.#text.indexOf('\n', start)) {
@@ -175,20 +230,6 @@ class Events {
   }
 }
 
-/** An iterator over the chunks would take longer than the whole of a short answer. */
-function whole(answer: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    answer.on('data', (chunk: string) => {
-      text += chunk;
-      if (text.length > MOST_CHARS) answer.destroy(new Error('the answer is too long'));
-    });
-    answer.once('end', () => resolve(text));
-    answer.once('error', reject);
-    answer.once('close', () => reject(new Error('The connection ended in the middle of the answer.')));
-  });
-}
-
 /** Most messages are plain answers; whatever else comes is looked at more closely, which takes its time. */
 function messageIn(text: string): JSONRPCMessage {
   const message: unknown = JSON.parse(text);
@@ -203,12 +244,12 @@ const isPlainAnswer = (value: unknown): value is JSONRPCMessage =>
   !('_meta' in value['result']) &&
   Object.keys(value).length === 3;
 
-function callId(message: JSONRPCMessage | JSONRPCMessage[]): Id | undefined {
+function callId(message: Sent): Id | undefined {
   if (Array.isArray(message) || !('method' in message) || !('id' in message)) return undefined;
   return message.method === 'tools/call' ? message.id : undefined;
 }
 
-function cancelledId(message: JSONRPCMessage | JSONRPCMessage[]): Id | undefined {
+function cancelledId(message: Sent): Id | undefined {
   if (Array.isArray(message) || !('method' in message)) return undefined;
   const id = message.method === 'notifications/cancelled' ? message.params?.['requestId'] : undefined;
   return typeof id === 'string' || typeof id === 'number' ? id : undefined;

@@ -85,6 +85,8 @@ export async function connect(doors: Door[], runtime: Runtime): Promise<Connecti
 
   let lists: HostTool[][] = [];
   let named = new Map<string, Named>();
+  const current = () =>
+    lists.length === links.length && links.every((link, at) => link.known === lists[at]) ? named : undefined;
   const all = async (signal: AbortSignal) => {
     const now = await Promise.all(
       links.map((one) => one.tools(signal).catch(() => cancelled<HostTool>(signal))),
@@ -107,7 +109,7 @@ export async function connect(doors: Door[], runtime: Runtime): Promise<Connecti
   return {
     tools,
     async call(name, args, options) {
-      const known = await all(options.signal);
+      const known = current() ?? (await all(options.signal));
       const found = known.get(name);
       if (!found) return { ok: false, text: unknownTool(name, await tools(options.signal)) };
       return found.link.call(found.tool, found.own, args, options);

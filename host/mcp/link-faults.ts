@@ -16,3 +16,13 @@ export function isGone(error: unknown): boolean {
   const { code, cause } = error;
   return (typeof code === 'string' && GONE.has(code)) || (cause !== error && isGone(cause));
 }
+
+/** Rejects as soon as the signal does; the work goes on for whoever asks next. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

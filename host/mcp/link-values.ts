@@ -1,4 +1,4 @@
-import type { CallToolResult, Client, ContentBlock, RequestOptions } from '@modelcontextprotocol/client';
+import type { CallToolResult, Client, ContentBlock } from '@modelcontextprotocol/client';
 import { z } from 'zod';
 import type { CallResult, HostTool } from './link-types.ts';
 import { isObject } from '../../kit/json.ts';
@@ -69,52 +69,6 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
 }
 
 const object = z.record(z.string(), z.unknown());
-const answered = z.object({
-  content: z.array(z.unknown()).default([]),
-  structuredContent: object.optional(),
-  isError: z.boolean().optional(),
-});
-
-/**
- * Calls a tool. Parts of the answer that are none are left out: the SDK's own schema would refuse the whole, and takes a
- * third of the time that a call spends here.
- */
-export async function callTool(
-  client: Client,
-  params: { name: string; arguments: JsonObject; _meta?: JsonObject },
-  options: RequestOptions,
-): Promise<CallToolResult> {
-  // Newer revisions repeat arguments in headers, which the SDK sees to.
-  if (client.getProtocolEra() === 'modern') return client.callTool(params, options);
-  const { content, ...rest } = await client.request({ method: 'tools/call', params }, answered, options);
-  return { ...rest, content: content.filter(isBlock) };
-}
-
-/** A part of a result, in one of the forms that there are (MCP 2025-11-25, Tools). */
-function isBlock(part: unknown): part is ContentBlock {
-  if (!isObject(part)) return false;
-  const has = (...names: string[]) => names.every((name) => typeof part[name] === 'string');
-  switch (part['type']) {
-    case 'text':
-      return has('text');
-    case 'image':
-    case 'audio':
-      return has('data', 'mimeType');
-    case 'resource_link':
-      return has('uri', 'name');
-    case 'resource': {
-      const { resource } = part;
-      return (
-        isObject(resource) &&
-        typeof resource['uri'] === 'string' &&
-        (typeof resource['text'] === 'string' || typeof resource['blob'] === 'string')
-      );
-    }
-    default:
-      return false;
-  }
-}
-
 /**
  * A call's result as the host knows it: text, pictures apart, and whether others wrote in it. A server may repeat what it
  * was started with: nothing that is secret here is left in it.
@@ -134,7 +88,7 @@ export function asResult(result: CallToolResult, foreign: boolean): CallResult {
       return part.type === 'resource_link' ? `[resource ${part.uri}: ${part.name}]` : `[${part.type}]`;
     })
     .join('\n');
-  const given = object.safeParse(result.structuredContent).data;
+  const given = isObject(result.structuredContent) ? result.structuredContent : undefined;
   const value = given && withoutSecrets(given, text);
   return {
     ok: result.isError !== true,

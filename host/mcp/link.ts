@@ -9,8 +9,9 @@ import { version } from '../../kit/version.ts';
 import { within } from '../../kit/within.ts';
 import { answerForm } from './form.ts';
 import { hearChanges, keepListening } from './link-changes.ts';
-import { asResult, callTool, listTools } from './link-values.ts';
-import { isGone, isOver } from './link-faults.ts';
+import { ToolCalls } from './link-call.ts';
+import { asResult, listTools } from './link-values.ts';
+import { isGone, isOver, unlessAborted } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
 import type { CallOptions, CallResult, Change, HostTool, ServerState } from './link-types.ts';
 import { clean } from '../terminal/text.ts';
@@ -45,6 +46,8 @@ const JOB_WAIT_S = 50;
 const START_MS = 60_000;
 const LIST_MS = 10_000;
 const UNREACHABLE = 'nobody listens at its address';
+/** One list for all that is not there, so that nothing seems to have changed. */
+const NONE: HostTool[] = [];
 const RESTART_MS = { first: 1_000, most: 60_000 };
 
 /** One server, kept connected: started again, ever more slowly, when it fails or ends. */
@@ -58,10 +61,11 @@ export class Link {
   readonly #calls = new AsyncLocalStorage<CallOptions>();
   readonly #running = new Set<CallOptions>();
   #client: Client | undefined;
+  #toolCalls: ToolCalls | undefined;
   #open: OpenDoor | undefined;
   #stale = true;
   #listing: Promise<HostTool[]> | undefined;
-  #listed: HostTool[] = [];
+  #listed = NONE;
   #state: ServerState['state'] = 'starting';
   #reason: string | undefined;
   #failures = 0;
@@ -83,10 +87,16 @@ export class Link {
     return { name, state: this.#state, reason: this.#reason, tools: this.#listed.length };
   }
 
+  /** The same list as before, where asking for it would change nothing. */
+  get known(): HostTool[] | undefined {
+    if (!this.#client) return NONE;
+    return this.#stale ? undefined : this.#listed;
+  }
+
   /** The tools of now; while the server is away, none. */
   async tools(signal: AbortSignal): Promise<HostTool[]> {
     const client = this.#client;
-    if (!client) return [];
+    if (!client) return NONE;
     if (!this.#stale) return this.#listed;
     this.#listing ??= this.#list(client).finally(() => {
       this.#listing = undefined;
@@ -99,8 +109,9 @@ export class Link {
     while (tool.long && result.value?.['status'] === 'running' && typeof result.value['job'] === 'string') {
       result = await this.#once(own, { job: result.value['job'], wait_s: JOB_WAIT_S }, options);
     }
-    // What wrote may have published: the notification of it can still be on its way.
-    if (tool.effect !== 'read') this.#stale = true;
+    // What wrote may have published: the notification of it can still be on its way. Others' servers are not asked for all
+    // their tools after each call: where nothing is told, most count as writing.
+    if (tool.effect !== 'read' && !tool.foreign) this.#stale = true;
     return result;
   }
 
@@ -149,6 +160,7 @@ export class Link {
         if (this.#client === client && isGone(error)) this.#lost(UNREACHABLE);
       };
       this.#client = client;
+      this.#toolCalls = new ToolCalls(client, open.transport);
       this.#stale = true;
       await this.#list(client);
       this.#listening = new AbortController();
@@ -204,8 +216,9 @@ export class Link {
     const [client, open] = [this.#client, this.#open];
     this.#listening?.abort();
     this.#client = undefined;
+    this.#toolCalls = undefined;
     this.#open = undefined;
-    this.#listed = [];
+    this.#listed = NONE;
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
     if (client) [client.onclose, client.onerror] = [undefined, undefined];
     await client?.close().catch(() => undefined);
@@ -227,8 +240,8 @@ export class Link {
   async #once(name: string, args: JsonObject, options: CallOptions, again = false): Promise<CallResult> {
     const { signal, onProgress } = options;
     await this.#renewing;
-    const client = this.#client;
-    if (!client) {
+    const [client, calls] = [this.#client, this.#toolCalls];
+    if (!client || !calls) {
       const why = this.#reason ? ` (${this.#reason})` : '';
       return {
         ok: false,
@@ -246,15 +259,14 @@ export class Link {
       const limits = {
         signal,
         timeout: this.#door.callMs ?? CALL_MS,
-        resetTimeoutOnProgress: true,
         maxTotalTimeout: Math.max(this.#door.callMs ?? 0, MOST_CALL_MS),
         onprogress: ({ progress, total, message }: Progress) =>
           onProgress?.({ done: progress, total, note: message }),
       };
       // What runs in this process keeps the context; where it is never used, Node need not follow each promise.
       const result = await (this.#door.foreign
-        ? callTool(client, params, limits)
-        : this.#calls.run(options, () => callTool(client, params, limits)));
+        ? calls.call(params, limits)
+        : this.#calls.run(options, () => calls.call(params, limits)));
       record(result.isError ? 'error' : 'ok');
       return asResult(result, this.#door.foreign);
     } catch (error) {
@@ -282,14 +294,4 @@ export class Link {
       this.#runtime.journal.record({ ...entry, outcome, ms });
     };
   }
-}
-
-/** The list goes on for whoever asks next. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }
