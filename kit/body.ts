@@ -1,5 +1,6 @@
 import { isJsonContentType } from '@modelcontextprotocol/server';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isTooDeep, MOST_DEPTH, TOO_DEEP } from './depth.ts';
 
 /** Of one request body: size in bytes, time in ms until it has arrived whole. */
 export interface BodyLimits {
@@ -19,6 +20,10 @@ export async function readJson(
   const tooBig = () => answer(413, `A body over ${maxBytes} bytes was refused. Send less in one call.`);
   if (!isJsonContentType(req.headers['content-type'])) {
     return answer(415, 'Send the message as application/json.');
+  }
+  const encoding = req.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity') {
+    return answer(415, `Send the body as it is: ${encoding.slice(0, 40)} is not unpacked here.`);
   }
   const announced = Number(req.headers['content-length'] ?? Number.NaN);
   if (announced > maxBytes) return tooBig();
@@ -46,11 +51,13 @@ export async function readJson(
   }
   if (!whole) return undefined; // the client hung up
   if (size > maxBytes) return tooBig();
+  let json: unknown;
   try {
-    return { json: JSON.parse(Buffer.concat(chunks).toString('utf8')) };
+    json = JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch {
     return answer(400, 'The body is no JSON.');
   }
+  return size > MOST_DEPTH && isTooDeep(json) ? answer(400, TOO_DEEP) : { json };
 }
 
 /** A JSON-RPC error over HTTP, for requests that never reach the protocol. */

@@ -3,12 +3,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { answerOf, canFillForms, canOpenUrls, elicitation, visitedOf } from './elicit.ts';
 import type { Asker, PassingCaller } from './passed.ts';
+import { Steps } from './steps.ts';
 
 /** Who makes a call, what their client can do, and what a person answered; `told` waits for the progress to leave. */
-export function caller(server: Server, ctx: ServerContext): PassingCaller & { told: () => Promise<void> } {
+export function caller(
+  server: Server,
+  ctx: ServerContext,
+): PassingCaller & { told: () => Promise<void> | undefined } {
   const token = ctx.mcpReq._meta?.progressToken;
   let last: number | undefined;
-  let sending = Promise.resolve();
+  const steps = new Steps((params: { progressToken: string | number; progress: number }) =>
+    ctx.mcpReq.notify({ method: 'notifications/progress', params }),
+  );
   const client = clientOf(server, ctx);
   const { answer, form } = answerOf(ctx);
   return {
@@ -24,14 +30,12 @@ export function caller(server: Server, ctx: ServerContext): PassingCaller & { to
       if (token === undefined || ctx.mcpReq.signal.aborted) return;
       // "The progress value MUST increase with each notification" (MCP, Progress).
       last = last === undefined ? done : Math.max(done, last + 0.001);
-      const params = { progressToken: token, progress: last, total, message: note };
-      sending = sending
-        .then(() => ctx.mcpReq.notify({ method: 'notifications/progress', params }))
-        .catch(() => undefined);
+      const step = { progressToken: token, progress: last, total, message: note };
+      steps.tell(step);
     },
     // Clients stop listening for progress when the result is there, and handle results first: those that come in one
     // read lose the last steps. A pause only calls with progress pay lets them be read apart.
-    told: () => (last === undefined ? sending : sending.then(() => sleep(5))),
+    told: () => (last === undefined ? undefined : steps.end().then(() => sleep(5))),
   };
 }
 

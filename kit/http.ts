@@ -1,4 +1,4 @@
-import { hostHeaderValidation, originValidation, toNodeHandler } from '@modelcontextprotocol/node';
+import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
   classifyInboundRequest,
   createMcpHandler,
@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { readJson, refuse } from './body.ts';
 import { Gate, type GateOptions } from './clients.ts';
+import { hostGuard } from './guard.ts';
 import { internalError } from './log.ts';
 import { SessionTransport } from './session-transport.ts';
 import { Sessions } from './sessions.ts';
@@ -28,6 +29,8 @@ export interface HttpOptions extends GateOptions {
   idleSessionMs?: number;
   /** A body that has not arrived whole after so long is given up. */
   bodyMs?: number;
+  /** So is a connection whose request has not begun, or whose headers have not ended. */
+  headersMs?: number;
 }
 
 interface HttpServer {
@@ -48,9 +51,6 @@ const OLD = new Set(['2025-03-26', '2025-06-18', '2025-11-25']);
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
-/** Hosts and origins that are remembered: a name is allowed with any port. */
-const MOST_NAMES = 100;
-
 /** Answers that are written have so long to leave when the server closes. */
 const FLUSH_MS = 1_000;
 
@@ -61,6 +61,7 @@ export async function serveHttp(
   options: HttpOptions,
 ): Promise<HttpServer> {
   const body = { maxBytes: options.maxBodyBytes ?? 4 * 1024 * 1024, deadlineMs: options.bodyMs ?? 15_000 };
+  const headersMs = options.headersMs ?? 10_000;
   const sessions = new Sessions(options.maxSessions ?? 100, options.idleSessionMs ?? 10 * 60_000);
   const modern = createMcpHandler(factory, { legacy: 'reject', maxRequestBodySize: body.maxBytes });
   const routes: Record<string, Route> = {
@@ -71,15 +72,20 @@ export async function serveHttp(
   const outside = options.publicUrl === undefined ? [] : [new URL(options.publicUrl).hostname];
   const names = [...LOOPBACK, shown, ...outside, ...options.allowedHosts];
   const gate = new Gate(options);
-  const hostAllowed = remembering('host', hostHeaderValidation(names));
-  const originAllowed = remembering('origin', originValidation(names));
+  const allowed = hostGuard(names);
 
   const http = createServer(
-    // The request timeout is for bodies that nobody reads, of requests that were refused.
-    { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: body.deadlineMs + 15_000 },
+    {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: headersMs,
+      // For bodies that nobody reads, of requests that were refused.
+      requestTimeout: body.deadlineMs + 15_000,
+      connectionsCheckingInterval: Math.min(5_000, headersMs),
+    },
     (req, res) => {
       const path = (req.url ?? '').split('?')[0] ?? '';
-      if (!hostAllowed(req, res) || !originAllowed(req, res) || !gate.admits(req, res, path)) return;
+      req.socket.setTimeout(0);
+      if (!allowed(req, res) || !gate.admits(req, res, path)) return;
       const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
       if (!route) {
         return refuse(res, 404, `Nothing is served at ${path.slice(0, 80)}; MCP is at /mcp.`);
@@ -92,6 +98,8 @@ export async function serveHttp(
     },
   );
   http.maxConnections = options.maxConnections ?? 256;
+  // Nor may a connection that asks for nothing keep its place.
+  http.on('connection', (socket) => void socket.setTimeout(headersMs));
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     http.listen(options.port, options.host, resolve);
@@ -121,21 +129,6 @@ export async function serveHttp(
       clearInterval(idle);
       clearTimeout(rest);
     },
-  };
-}
-
-type Guard = (req: IncomingMessage, res: ServerResponse) => boolean;
-
-/** What was let through once need not be taken apart again: a client sends the same with every request. */
-function remembering(header: 'host' | 'origin', check: Guard): Guard {
-  const good = new Set<string | undefined>();
-  return (req, res) => {
-    const value = req.headers[header];
-    if (good.has(value)) return true;
-    if (!check(req, res)) return false;
-    if (good.size >= MOST_NAMES) good.clear();
-    good.add(value);
-    return true;
   };
 }
 

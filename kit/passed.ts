@@ -60,6 +60,8 @@ export type Asker = Pick<PassingCaller, 'client' | 'identity' | 'signal'>;
 export interface Served extends Omit<Mounted, 'call'> {
   call: (tool: string, input: unknown, caller: PassingCaller) => Promise<Outcome | Passed | Form>;
   passed?: PassedOn;
+  /** Before this has settled, what it lists may lack what is there soon. */
+  settled?: Promise<unknown>;
 }
 
 interface Described {

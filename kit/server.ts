@@ -159,8 +159,12 @@ function followChanges(server: Server, mounted: Served[]): void {
 
 function toolHandlers(server: Server, serving: Serving) {
   const { mounted } = serving;
+  const settled = async () => {
+    for (const one of mounted) await one.settled;
+  };
   return {
-    listTools: ({ params }: ListToolsRequest, ctx: ServerContext) => {
+    listTools: async ({ params }: ListToolsRequest, ctx: ServerContext) => {
+      await settled();
       const every = [...mounted.flatMap((one) => one.fixed), ...mounted.flatMap((one) => one.forged())];
       const all = every.filter((tool) => allowed(serving, ctx, tool.name));
       const start = pageStart(params?.cursor, all.length);
@@ -172,13 +176,19 @@ function toolHandlers(server: Server, serving: Serving) {
       ctx: ServerContext,
     ): Promise<CallToolResult | InputRequiredResult> => {
       const may = (name: string) => allowed(serving, ctx, name);
-      const owner = may(params.name) ? mounted.find((one) => one.has(params.name)) : undefined;
+      const find = () => (may(params.name) ? mounted.find((one) => one.has(params.name)) : undefined);
+      let owner = find();
+      if (!owner) {
+        await settled();
+        owner = find();
+      }
       if (!owner) {
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted, may));
       }
       const { told, ...who } = caller(server, ctx);
       const outcome = await owner.call(params.name, params.arguments ?? {}, who);
-      await told();
+      const telling = told();
+      if (telling) await telling;
       if (outcome.kind === 'value') {
         return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
       }

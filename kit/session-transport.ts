@@ -13,6 +13,8 @@ type Id = string | number;
 const STREAM_AFTER_MS = 5_000;
 const KEEP_ALIVE_MS = 15_000;
 const MOST_LEFT = 100;
+/** A client that has not read so many bytes is taken for gone. */
+const MOST_UNREAD = 8 * 1024 * 1024;
 
 /** A request that is answered here; a stream as soon as something else is to be told before its answer. */
 interface Open {
@@ -39,6 +41,8 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
   }
 
   override async handleRequest(req: Asked, res: ServerResponse, body?: unknown): Promise<void> {
+    // One who comes again lost the connection of before, whether or not that was heard of here.
+    if (this.#asksForStream(req)) this.closeStandaloneSSEStream();
     if (!this.#isPlainCall(req, body)) return super.handleRequest(req, res, body);
     const id = body.id;
     const timer = setTimeout(() => this.#stream(id), STREAM_AFTER_MS);
@@ -59,6 +63,7 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
     if (!answer) {
       this.#stream(id);
       open.res.write(event(message));
+      if (open.res.writableLength > MOST_UNREAD) open.res.destroy();
       return;
     }
     this.#forget(id, open.res);
@@ -83,6 +88,11 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
       res.end();
     }
     await super.close();
+  }
+
+  #asksForStream({ method, headers }: Asked): boolean {
+    const listens = headers.accept?.includes('text/event-stream') ?? false;
+    return method === 'GET' && listens && headers['mcp-session-id'] === this.sessionId;
   }
 
   /** All that the SDK would refuse, or knows more about, is left to it. */

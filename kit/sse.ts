@@ -1,8 +1,12 @@
 import type { JSONRPCMessage, McpServerFactory, Transport } from '@modelcontextprotocol/server';
+import type { ServerResponse } from 'node:http';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { readJson, refuse, type BodyLimits } from './body.ts';
 import type { Route } from './http.ts';
 import type { Sessions } from './sessions.ts';
+
+/** A client that has not read so many bytes is taken for gone: all its answers come on this one stream. */
+const MOST_UNREAD = 32 * 1024 * 1024;
 
 /** Kept apart from the sessions of /mcp, whose requests these transports cannot answer. */
 const key = (id: string) => `sse ${id}`;
@@ -29,7 +33,7 @@ export function oldSse(
       if (!session) return refuse(res, 503, 'All sessions are in use. Try again later.');
       sessions.hold(session, res);
       res.once('close', () => sessions.end(id));
-      await (await factory({ era: 'legacy', authInfo: req.auth })).connect(bridge(old));
+      await (await factory({ era: 'legacy', authInfo: req.auth })).connect(bridge(old, res));
     },
     async '/messages'(req, res) {
       if (req.method !== 'POST') return refuse(res, 405, 'Send messages with POST.', { allow: 'POST' });
@@ -43,7 +47,7 @@ export function oldSse(
 }
 
 /** The first SDK's transport as the second one's: same shape, but each SDK has its own message type. */
-function bridge(old: SSEServerTransport): Transport {
+function bridge(old: SSEServerTransport, res: ServerResponse): Transport {
   const transport: Transport = {
     sessionId: old.sessionId,
     start: async () => {
@@ -54,7 +58,10 @@ function bridge(old: SSEServerTransport): Transport {
       });
       await old.start();
     },
-    send: (message) => old.send(message),
+    async send(message) {
+      await old.send(message);
+      if (res.writableLength > MOST_UNREAD) res.destroy();
+    },
     close: () => old.close(),
   };
   return transport;

@@ -1,9 +1,14 @@
 import { parseJSONRPCMessage, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/server';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { isTooDeep, MOST_DEPTH, TOO_DEEP } from './depth.ts';
+import { isObject } from './json.ts';
 
 /** A message past this is refused; the SDK's own limit is the same, but ends the connection. */
 const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;
+
+/** Answers that are kept for a client which does not read them, before its requests are not read either. */
+const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
 
 /** JSON-RPC 2.0, section 5.1. */
 const PARSE_ERROR = -32700;
@@ -49,6 +54,8 @@ export class LineTransport implements Transport {
   async send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed) return;
     if (this.#output.write(`${JSON.stringify(message)}\n`)) return;
+    // Whoever reads no answers is asked for no more questions.
+    if (this.#output.writableLength > MOST_UNREAD_BYTES) this.#input.pause();
     this.#draining ??= this.#drained();
     await this.#draining;
   }
@@ -62,6 +69,7 @@ export class LineTransport implements Transport {
     await Promise.race(events);
     over.abort();
     this.#draining = undefined;
+    if (!this.#closed) this.#input.resume();
   }
 
   async close(): Promise<void> {
@@ -123,6 +131,10 @@ export class LineTransport implements Transport {
     } catch {
       this.#answer(null, PARSE_ERROR, 'A line is no JSON. Send one JSON-RPC message a line.');
       return;
+    }
+    if (line.length > MOST_DEPTH && isTooDeep(json)) {
+      const known = isObject(json) ? json['id'] : null;
+      return this.#answer(known, INVALID_REQUEST, TOO_DEEP);
     }
     let message: JSONRPCMessage;
     try {

@@ -232,3 +232,22 @@ test('gateway: a server of others is not listed anew after each call that writes
   for (let i = 0; i < 5; i++) assert.match((await client.call('touch')).text, /^done/);
   assert.equal(lists, before);
 });
+
+test(
+  'gateway: who lists the tools at once gets those of a server that starts slowly too',
+  { timeout },
+  async (t) => {
+    const slow = (door: Door, ms: number): Door => ({
+      ...door,
+      open: (runtime) => sleep(ms, undefined, { ref: false }).then(() => door.open(runtime)),
+    });
+    const { url } = await serveGateway(t, { doors: () => [near(), slow(odd(), 2_500)] });
+    const client = await connect(t, 'v1', { http: url });
+    assert.equal((await client.call('odd_picture')).isError, false);
+    assert.ok((await client.tools()).includes('odd_page'));
+    const { url: other } = await serveGateway(t, { doors: () => [near(), slow(odd(), 60_000)] });
+    const since = performance.now();
+    assert.ok((await (await connect(t, 'v1', { http: other })).tools()).includes('every_say'));
+    assert.ok(performance.now() - since < 6_500, 'one that hangs keeps nobody for long');
+  },
+);
