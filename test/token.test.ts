@@ -53,13 +53,16 @@ test('token: a name twice, an unknown one, words too many, bad patterns are told
   const home = tempHome(t);
   await run(home, 'add', 'ci');
   const wrong: [string[], RegExp][] = [
-    [['add', 'ci'], /ci has a token already\. For a new one: kuznia token rm ci/],
+    [['add', 'ci'], /ci has a token already\. For a new one: kuznia token rotate ci/],
     [['rm', 'cd'], /There is no token cd\. See kuznia token list/],
     [['add'], /A name is needed/],
     [['add', 'Ci/..'], /A name is needed/],
     [['add', 'a', 'b'], /Too many words/],
     [['list', 'a'], /Too many words/],
-    [['show'], /expected add, rm or list/],
+    [['show'], /expected add, rotate, rm or list/],
+    [['rotate', 'cd'], /There is no token cd/],
+    [['rotate', 'ci', '--days', '1'], /--days goes with add/],
+    [['add', 'cd', '--days', '0'], /--days 0: expected a whole number from 1/],
     [['rm', 'ci', '--tools', 'a'], /--tools goes with add/],
     [['add', 'cd', '--tools', 'a b'], /expected a tool's name, or a pattern/],
     [['add', 'cd', '--tool', 'a'], /Did you mean --tools\?/],
@@ -100,4 +103,25 @@ test('token: a file that got broken lets nobody in, and is told where it can be 
   assert.equal(serving.any(), true, 'a token is still needed');
   await assert.rejects(run(home, 'list'), /tokens\.json cannot be read\. Move it away/);
   await assert.rejects(run(home, 'add', 'b'), /tokens\.json cannot be read/);
+});
+
+test('token: rotated, it keeps its tools and lets only the new one in; after its days it lets nobody in', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse('2026-01-01T00:00:00Z') });
+  const home = tempHome(t);
+  const serving = new Tokens(home);
+  const first = (await run(home, 'add', 'ci', '--tools', 'a_*', '--days', '30')).out.trim();
+  assert.equal(serving.find(digest(first)), 'ci');
+  const { out, err } = await run(home, 'rotate', 'ci');
+  const second = out.trim();
+  assert.match(err, /^New token of ci; the old one is refused from now on\./);
+  assert.deepEqual([serving.find(digest(first)), serving.find(digest(second))], [undefined, 'ci']);
+  assert.deepEqual([serving.allows('ci', 'a_b'), serving.allows('ci', 'b_a')], [true, false]);
+  assert.match((await run(home, 'list')).out, /^ci +since 2026-01-01 {2}until 2026-01-31 {2}a_\*\n$/);
+  t.mock.timers.tick(31 * 86_400_000);
+  assert.equal(serving.find(digest(second)), undefined);
+  assert.match((await run(home, 'list')).out, /expired 2026-01-31/);
+  assert.equal(serving.any(), true, 'the door stays shut');
+  const third = (await run(home, 'rotate', 'ci')).out.trim();
+  assert.equal(serving.find(digest(third)), 'ci');
+  assert.match((await run(home, 'list')).out, /until 2026-03-03/);
 });

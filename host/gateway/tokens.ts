@@ -15,6 +15,9 @@ const entry = z.object({
   /** Patterns of the tools that it may use; all of them where there is none. */
   tools: z.array(z.string()).default([]),
   added: z.string(),
+  /** How long a token of it lasts, and until when this one does; for good, where they are not there. */
+  days: z.number().positive().optional(),
+  expires: z.iso.datetime().optional(),
 });
 const file = z.object({ clients: z.record(z.string(), entry) });
 type Entries = z.output<typeof file>['clients'];
@@ -24,6 +27,8 @@ export interface TokenClient {
   name: string;
   tools: string[];
   added: string;
+  expires?: string;
+  expired: boolean;
 }
 
 /** Names as they stand in the journal: `token:NAME`. */
@@ -44,20 +49,34 @@ export class Tokens implements Clients {
 
   list(): TokenClient[] {
     return Object.entries(this.#load())
-      .map(([name, { tools, added }]) => ({ name, tools, added }))
+      .map(([name, one]) => {
+        const { tools, added, expires } = one;
+        return { name, tools, added, ...(expires && { expires }), expired: isOver(one) };
+      })
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 
   /** A new token, which is kept nowhere: undefined where the name is taken. */
-  async add(name: string, tools: string[]): Promise<string | undefined> {
-    const token = `kuz_${randomBytes(32).toString('base64url')}`;
-    const hash = createHash('sha256').update(token).digest('hex');
+  async add(name: string, tools: string[], days?: number): Promise<string | undefined> {
+    const { token, hash } = made();
     const added = await this.#change((all) => {
       if (Object.hasOwn(all, name)) return false;
-      all[name] = { hash, tools, added: new Date().toISOString() };
+      all[name] = { hash, tools, ...lasting(days) };
       return true;
     });
     return added ? token : undefined;
+  }
+
+  /** Another token for the same client, with the same tools: the one of before is refused from now on. */
+  async rotate(name: string): Promise<string | undefined> {
+    const { token, hash } = made();
+    const rotated = await this.#change((all) => {
+      const known = Object.hasOwn(all, name) ? all[name] : undefined;
+      if (!known) return false;
+      all[name] = { hash, tools: known.tools, ...lasting(known.days) };
+      return true;
+    });
+    return rotated ? token : undefined;
   }
 
   /** False where there was none. */
@@ -76,8 +95,8 @@ export class Tokens implements Clients {
   /** Every entry is compared, in the same time for each: how long it takes tells nothing of what is kept. */
   find(digest: Buffer): string | undefined {
     let found: string | undefined;
-    for (const [name, { hash }] of Object.entries(this.#current())) {
-      if (timingSafeEqual(digest, Buffer.from(hash, 'hex'))) found = name;
+    for (const [name, one] of Object.entries(this.#current())) {
+      if (timingSafeEqual(digest, Buffer.from(one.hash, 'hex')) && !isOver(one)) found = name;
     }
     return found;
   }
@@ -119,6 +138,22 @@ export class Tokens implements Clients {
       return changed;
     });
   }
+}
+
+const DAY_MS = 86_400_000;
+
+const isOver = ({ expires }: { expires?: string }) =>
+  expires !== undefined && Date.parse(expires) <= Date.now();
+
+function made(): { token: string; hash: string } {
+  const token = `kuz_${randomBytes(32).toString('base64url')}`;
+  return { token, hash: createHash('sha256').update(token).digest('hex') };
+}
+
+function lasting(days: number | undefined) {
+  const added = new Date().toISOString();
+  if (days === undefined) return { added };
+  return { added, days, expires: new Date(Date.now() + days * DAY_MS).toISOString() };
 }
 
 function parsed(path: string): Entries {
