@@ -9,6 +9,7 @@ import { Steps } from './steps.ts';
 export function caller(
   server: Server,
   ctx: ServerContext,
+  hosted: boolean,
 ): PassingCaller & { told: () => Promise<void> | undefined } {
   const token = ctx.mcpReq._meta?.progressToken;
   let last: number | undefined;
@@ -19,13 +20,14 @@ export function caller(
   const { answer, form } = answerOf(ctx);
   return {
     ...whoAsks(client.name, ctx),
+    session: server,
     canAsk: client.canAsk,
     canVisit: client.canVisit,
     visited: visitedOf(ctx),
     answer,
     form,
     about: ctx.mcpReq.requestState(),
-    turn: turnOf(ctx),
+    turn: hosted ? turnOf(ctx) : undefined,
     progress(done, total, note) {
       if (token === undefined || ctx.mcpReq.signal.aborted) return;
       // "The progress value MUST increase with each notification" (MCP, Progress).

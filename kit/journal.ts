@@ -111,7 +111,7 @@ function toLine(entry: KeptEntry): string {
   const { at, pid, kind, name, outcome, detail, ...rest } = entry;
   const line: Record<string, string | number> = { at, pid, kind, name: clip(redact(name), 300), outcome };
   for (const key of figures) if (rest[key] !== undefined) line[key] = rest[key];
-  for (const key of ['server', 'client', 'call', 'version'] as const) {
+  for (const key of ['server', 'client', 'call', 'turn', 'version'] as const) {
     if (rest[key] !== undefined) line[key] = clip(redact(rest[key]), 100);
   }
   let shown = detail === undefined ? undefined : redact(detail);

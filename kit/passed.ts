@@ -49,6 +49,8 @@ export interface FormSchema {
 export interface PassingCaller extends Caller {
   /** The client whose token the request carried. */
   identity?: string;
+  /** One connection's calls have the same: one person sits at its other end. */
+  session?: object;
   /** What the person filled in. */
   form?: JsonObject;
 }

@@ -111,8 +111,11 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 }
 
 /** Serves what is open on one message transport: stdio, or the in-memory pair of a host. */
-function serveOn(opened: Opened, transport: Transport) {
-  return serveStdio(serverFactory(opened), { transport, onerror: (error) => log.info(error.message) });
+function serveOn(opened: Opened, transport: Transport, hosted: boolean) {
+  return serveStdio(serverFactory({ ...opened, hosted }), {
+    transport,
+    onerror: (error) => log.info(error.message),
+  });
 }
 
 /**
@@ -125,7 +128,7 @@ export async function serveInProcess(
   runtime: Runtime,
 ): Promise<{ close: () => Promise<void> }> {
   const opened = await open([definition], runtime);
-  const served = serveOn(opened, transport);
+  const served = serveOn(opened, transport, true);
   return {
     async close() {
       await opened.finish(0);
@@ -232,7 +235,8 @@ function serveProcessStdio(opened: Opened): void {
     // Answers that a slow reader has not taken yet.
     await within(CLOSE_MS, new Promise((resolve) => process.stdout.write('', resolve)));
   });
-  const served = serveOn(opened, new LineTransport(process.stdin, process.stdout, () => end(0)));
+  const lines = new LineTransport(process.stdin, process.stdout, () => end(0));
+  const served = serveOn(opened, lines, process.env['KUZNIA_HOST'] === String(process.ppid));
 }
 
 async function serveProcessHttp(

@@ -50,6 +50,8 @@ export interface Serving {
   name: string;
   /** Whether the client of a token may see and call a tool; all may, where nothing is said. */
   allows?: (client: string, tool: string) => boolean;
+  /** The other end is our own host: what it says of its turns is written down. Anyone else's word is not. */
+  hosted?: boolean;
   /** Adds handlers of its own, which may pass on to the kit's; used by the conformance fixture. */
   extend?: (server: Server, own: ReturnType<typeof handlers>) => void;
 }
@@ -185,7 +187,7 @@ function toolHandlers(server: Server, serving: Serving) {
       if (!owner) {
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted, may));
       }
-      const { told, ...who } = caller(server, ctx);
+      const { told, ...who } = caller(server, ctx, serving.hosted ?? false);
       const outcome = await owner.call(params.name, params.arguments ?? {}, who);
       const telling = told();
       if (telling) await telling;

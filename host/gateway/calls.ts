@@ -84,9 +84,9 @@ export class Calls {
       // A server of ours does the rest itself, journal and jobs included.
       if (found.own) return found.own.call(name, call, caller).finally(place);
       const { connections } = this.#options;
-      const { client, canAsk } = caller;
+      const { client, canAsk, session } = caller;
       flight = new Flight({ client, digest, canAsk, copied }, (more) =>
-        connections.call(tool.name, call, more),
+        connections.call(tool.name, call, { ...more, asker: session }),
       );
       void flight.ended.then(place);
     }

@@ -34,6 +34,7 @@ export class Flight {
   readonly #stop = new AbortController();
   readonly #done: Promise<CallResult>;
   #waiter: ((step: Step) => void) | undefined;
+  #asking: Promise<unknown> = Promise.resolve();
   #wanted: { wanted: Wanted; reply: (reply: Reply) => void } | undefined;
   #progress: CallOptions['onProgress'];
   #note = 'started';
@@ -49,10 +50,16 @@ export class Flight {
     this.copied = who.copied;
     const want = (wanted: Wanted) => {
       if (!who.canAsk) return Promise.resolve<Reply>({ answer: 'unavailable' });
-      return new Promise<Reply>((reply) => {
-        this.#wanted = { wanted, reply };
-        this.#waiter?.({ kind: 'wanted', wanted });
-      });
+      // One question after the other, as one client can answer them.
+      const answered = this.#asking.then(
+        () =>
+          new Promise<Reply>((reply) => {
+            this.#wanted = { wanted, reply };
+            this.#waiter?.({ kind: 'wanted', wanted });
+          }),
+      );
+      this.#asking = answered;
+      return answered;
     };
     this.#done = start({
       signal: this.#stop.signal,

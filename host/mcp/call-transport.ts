@@ -30,6 +30,8 @@ interface Running {
  * adds to a call.
  */
 export class CallTransport extends StreamableHTTPClientTransport {
+  /** Hands on what a server asks for on the stream of a call, knowing which. */
+  during: ((call: Id, hand: () => void) => void) | undefined;
   readonly #path: string;
   readonly #headers: Record<string, string>;
   readonly #pool: Pool;
@@ -126,7 +128,9 @@ export class CallTransport extends StreamableHTTPClientTransport {
     const deliver = () => {
       const next = waiting[0];
       if (!next) return;
-      this.onmessage?.(next);
+      const hand = () => this.onmessage?.(next);
+      if (this.during && 'method' in next && 'id' in next) this.during(id, hand);
+      else hand();
       queueMicrotask(() => {
         waiting.shift();
         deliver();

@@ -51,7 +51,8 @@ const isolated =
   (name: string) =>
   async (runtime: Runtime): Promise<OpenDoor> => {
     const { entry, loader } = ownEntry(name);
-    const env = { ...plain(runtime.env), KUZNIA_HOME: runtime.home };
+    // It believes what its parent says of turns, if that is the one named here.
+    const env = { ...plain(runtime.env), KUZNIA_HOME: runtime.home, KUZNIA_HOST: String(process.pid) };
     return child({ command: process.execPath, args: [...loader, entry], env });
   };
 
@@ -110,18 +111,19 @@ const remote =
       headers['authorization'] = `Bearer ${token}`;
     }
     const url = new URL(await filled(setting.url, runtime.env));
-    const transport = await (setting.transport === 'sse' ? oldSse(url, headers) : streamable(url, headers));
-    return { transport, close: () => transport.close() };
+    if (setting.transport === 'sse') {
+      const transport = await oldSse(url, headers);
+      return { transport, close: () => transport.close() };
+    }
+    const { CallTransport } = await import('./call-transport.ts');
+    const transport = new CallTransport(url, headers);
+    const during = (hear: typeof transport.during) => void (transport.during = hear);
+    return { transport, during, close: () => transport.close() };
   };
 
 async function oldSse(url: URL, headers: Record<string, string>): Promise<Transport> {
   const { SSEClientTransport } = await import('@modelcontextprotocol/client');
   return new SSEClientTransport(url, { requestInit: { headers } });
-}
-
-async function streamable(url: URL, headers: Record<string, string>): Promise<Transport> {
-  const { CallTransport } = await import('./call-transport.ts');
-  return new CallTransport(url, headers);
 }
 
 async function resolved(values: Record<string, string>, env: Environment): Promise<Record<string, string>> {

@@ -29,7 +29,14 @@ interface Limits {
   onprogress: (step: Progress) => void;
 }
 
-interface Waiting {
+interface Way {
+  transport: Transport;
+  /** Tells, where the way knows it, in the course of which call a server asks for something. */
+  during?: (hear: (call: string | number, hand: () => void) => void) => void;
+}
+
+interface Waiting<Caller> {
+  caller: Caller;
   answered: (message: JSONRPCMessage) => void;
   progressed: (step: Progress) => void;
   failed: (error: unknown) => void;
@@ -40,16 +47,25 @@ interface Waiting {
  * taken here: the SDK's client, which does the rest, checks every message against several schemas first, and that takes
  * longer than all else on the way.
  */
-export class ToolCalls {
+export class ToolCalls<Caller> {
   readonly #client: Client;
   readonly #transport: Transport;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, Waiting<Caller>>();
   #next = FIRST_ID;
 
-  /** After `connect`, which puts the client behind the transport. */
-  constructor(client: Client, transport: Transport) {
+  /** After `connect`, which puts the client behind the transport. `within` hands on what is asked during a call. */
+  constructor(
+    client: Client,
+    { transport, during }: Way,
+    within: (caller: Caller, hand: () => void) => void,
+  ) {
     this.#client = client;
     this.#transport = transport;
+    during?.((id, hand) => {
+      const waiting = typeof id === 'number' ? this.#waiting.get(id) : undefined;
+      if (waiting) within(waiting.caller, hand);
+      else hand();
+    });
     const { onmessage, onclose } = transport;
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
     transport.onmessage = (message, extra) => {
@@ -63,16 +79,17 @@ export class ToolCalls {
     };
   }
 
-  async call(params: Params, limits: Limits): Promise<CallToolResult> {
+  async call(params: Params, limits: Limits, caller: Caller): Promise<CallToolResult> {
     limits.signal.throwIfAborted();
     // Newer revisions repeat arguments in headers, and ask in the result: the SDK sees to that.
     if (this.#client.getProtocolEra() === 'modern') {
       return this.#client.callTool(params, { ...limits, resetTimeoutOnProgress: true });
     }
-    return asCalled(await this.#request(params, limits));
+    return asCalled(await this.#request(params, limits, caller));
   }
 
-  #request(params: Params, { signal, timeout, maxTotalTimeout, onprogress }: Limits): Promise<unknown> {
+  #request(params: Params, limits: Limits, caller: Caller): Promise<unknown> {
+    const { signal, timeout, maxTotalTimeout, onprogress } = limits;
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       const end = () => {
@@ -98,6 +115,7 @@ export class ToolCalls {
       const last = setTimeout(late, maxTotalTimeout);
       signal.addEventListener('abort', cancel);
       this.#waiting.set(id, {
+        caller,
         failed,
         answered(message) {
           end();

@@ -59,6 +59,8 @@ export interface CallOptions {
   ask?: (question: string) => Promise<Answer>;
   /** Asked for what a server wants filled in; undefined is a refusal. */
   fill?: (question: string, fields: FormField[]) => Promise<JsonObject | undefined>;
+  /** Calls with the same are of one person, who can be asked for each of them. */
+  asker?: object;
   /** Of the conversation's turn that it belongs to: the journal links them. */
   turn?: string;
 }

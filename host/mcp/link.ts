@@ -11,7 +11,7 @@ import { answerForm } from './form.ts';
 import { hearChanges, keepListening } from './link-changes.ts';
 import { ToolCalls } from './link-call.ts';
 import { asResult, listTools } from './link-values.ts';
-import { isGone, isOver, unlessAborted } from './link-faults.ts';
+import { isGone, isOver, onlyAsker, unlessAborted } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
 import type { CallOptions, CallResult, Change, HostTool, ServerState } from './link-types.ts';
 import { clean } from '../terminal/text.ts';
@@ -20,6 +20,8 @@ import { clean } from '../terminal/text.ts';
 export interface OpenDoor {
   transport: Transport;
   close: () => Promise<void>;
+  /** Tells, where the way knows it, in the course of which call a server asks for something. */
+  during?: (hear: (call: string | number, hand: () => void) => void) => void;
   /** Why it ended, as far as the server said: the last line of its standard error. */
   lastWords?: () => string;
 }
@@ -60,8 +62,9 @@ export class Link {
   /** Whose question a server asks in the middle of a call: known by the context that the call began in. */
   readonly #calls = new AsyncLocalStorage<CallOptions>();
   readonly #running = new Set<CallOptions>();
+  readonly #asking = new Set<CallOptions>();
   #client: Client | undefined;
-  #toolCalls: ToolCalls | undefined;
+  #toolCalls: ToolCalls<CallOptions> | undefined;
   #open: OpenDoor | undefined;
   #stale = true;
   #listing: Promise<HostTool[]> | undefined;
@@ -146,10 +149,9 @@ export class Link {
       };
       hearChanges(client, changed);
       client.setRequestHandler('elicitation/create', async ({ params }) => {
-        // Without the context of a call (another process asked) it is clear only while one call runs.
-        const asking =
-          this.#calls.getStore() ?? (this.#running.size === 1 ? [...this.#running][0] : undefined);
-        return answerForm(params, asking);
+        const call = this.#calls.getStore() ?? onlyAsker(this.#running, this.#asking);
+        if (call) this.#asking.add(call);
+        return answerForm(params, call).finally(() => call && this.#asking.delete(call));
       });
       await client.connect(open.transport, { timeout: START_MS, signal: this.#closing.signal });
       // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
@@ -160,7 +162,7 @@ export class Link {
         if (this.#client === client && isGone(error)) this.#lost(UNREACHABLE);
       };
       this.#client = client;
-      this.#toolCalls = new ToolCalls(client, open.transport);
+      this.#toolCalls = new ToolCalls(client, open, (options, hand) => this.#calls.run(options, hand));
       this.#stale = true;
       await this.#list(client);
       this.#listening = new AbortController();
@@ -265,8 +267,8 @@ export class Link {
       };
       // What runs in this process keeps the context; where it is never used, Node need not follow each promise.
       const result = await (this.#door.foreign
-        ? calls.call(params, limits)
-        : this.#calls.run(options, () => calls.call(params, limits)));
+        ? calls.call(params, limits, options)
+        : this.#calls.run(options, () => calls.call(params, limits, options)));
       record(result.isError ? 'error' : 'ok');
       return asResult(result, this.#door.foreign);
     } catch (error) {
