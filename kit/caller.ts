@@ -1,14 +1,29 @@
-import type { Server, ServerContext } from '@modelcontextprotocol/server';
+import type { AuthInfo, Server, ServerContext } from '@modelcontextprotocol/server';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { answerOf, canFillForms, canOpenUrls, elicitation, visitedOf } from './elicit.ts';
 import type { Asker, PassingCaller } from './passed.ts';
 import { Steps } from './steps.ts';
 
+type Request = ServerContext['mcpReq'];
+
+/** What is known of a request for a call. */
+export interface CallContext {
+  mcpReq: Pick<Request, 'signal'> &
+    Partial<Pick<Request, '_meta' | 'envelope' | 'inputResponses'>> & {
+      requestState: () => string | undefined;
+      notify: (told: {
+        method: 'notifications/progress';
+        params: { progressToken: string | number; progress: number };
+      }) => Promise<void>;
+    };
+  http?: { authInfo?: AuthInfo };
+}
+
 /** Who makes a call, what their client can do, and what a person answered; `told` waits for the progress to leave. */
 export function caller(
   server: Server,
-  ctx: ServerContext,
+  ctx: CallContext,
   hosted: boolean,
 ): PassingCaller & { told: () => Promise<void> | undefined } {
   const token = ctx.mcpReq._meta?.progressToken;
@@ -42,9 +57,9 @@ export function caller(
 }
 
 /** Who asks for what is passed on. */
-export const asker = (server: Server, ctx: ServerContext): Asker => whoAsks(clientOf(server, ctx).name, ctx);
+export const asker = (server: Server, ctx: CallContext): Asker => whoAsks(clientOf(server, ctx).name, ctx);
 
-function whoAsks(name: string, ctx: ServerContext): Asker {
+function whoAsks(name: string, ctx: CallContext): Asker {
   const identity = ctx.http?.authInfo?.clientId;
   // What a client says of itself is no token's name.
   const client = identity === undefined ? name.replace(/^token:/, '') : `token:${identity}`;
@@ -52,7 +67,7 @@ function whoAsks(name: string, ctx: ServerContext): Asker {
 }
 
 /** Our host names the turn of a conversation that a call belongs to. */
-function turnOf(ctx: ServerContext): string | undefined {
+function turnOf(ctx: CallContext): string | undefined {
   const turn = ctx.mcpReq._meta?.['kuznia/turn'];
   return typeof turn === 'string' && turn.length <= 64 ? turn : undefined;
 }
@@ -63,7 +78,7 @@ const envelopeInfo = z.object({
 });
 
 /** Modern requests say who they are themselves; a 2025 connection said it once, at `initialize`. */
-function clientOf(server: Server, ctx: ServerContext): { name: string; canAsk: boolean; canVisit: boolean } {
+function clientOf(server: Server, ctx: CallContext): { name: string; canAsk: boolean; canVisit: boolean } {
   if (ctx.mcpReq.envelope) {
     const said = envelopeInfo.safeParse(ctx.mcpReq.envelope).data;
     const elicits = said?.['io.modelcontextprotocol/clientCapabilities']?.elicitation;

@@ -17,8 +17,12 @@ export const canFillForms = (said: Elicits) =>
 /** The client opens addresses for a person (MCP, Elicitation, URL mode). */
 export const canOpenUrls = (said: Elicits) => said?.url !== undefined;
 
+interface Answers {
+  mcpReq: Pick<ServerContext['mcpReq'], 'inputResponses'>;
+}
+
 /** The person's answer to the question that the last round ended with. */
-export function answerOf(ctx: ServerContext): Pick<PassingCaller, 'answer' | 'form'> {
+export function answerOf(ctx: Answers): Pick<PassingCaller, 'answer' | 'form'> {
   const response = inputResponse(ctx.mcpReq.inputResponses, 'decision');
   if (response.kind === 'missing') return { answer: 'none' };
   if (response.kind !== 'elicit' || response.action === 'cancel') return { answer: 'dismissed' };
@@ -28,7 +32,7 @@ export function answerOf(ctx: ServerContext): Pick<PassingCaller, 'answer' | 'fo
 }
 
 /** "accept" is the person's consent to open the address, not that anything was completed there (MCP, Elicitation). */
-export function visitedOf(ctx: ServerContext): PassingCaller['visited'] {
+export function visitedOf(ctx: Answers): PassingCaller['visited'] {
   const response = inputResponse(ctx.mcpReq.inputResponses, 'visit');
   if (response.kind === 'missing') return undefined;
   return response.kind === 'elicit' && response.action === 'accept' ? 'accepted' : 'declined';

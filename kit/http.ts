@@ -12,8 +12,10 @@ import { readJson, refuse } from './body.ts';
 import { Gate, type GateOptions } from './clients.ts';
 import { hostGuard } from './guard.ts';
 import { internalError } from './log.ts';
+import { OwnServer } from './server.ts';
 import { SessionTransport } from './session-transport.ts';
 import { Sessions } from './sessions.ts';
+import { takeShortWay } from './short-way.ts';
 
 /** How HTTP is served. Times in ms, sizes in bytes. */
 export interface HttpOptions extends GateOptions {
@@ -178,7 +180,9 @@ function mcpRoute(
     }
     sessions.hold(session, res);
     try {
-      await (await factory({ era: 'legacy', authInfo: req.auth })).connect(transport);
+      const built = await factory({ era: 'legacy', authInfo: req.auth });
+      await built.connect(transport);
+      if (built instanceof OwnServer && built.shortWay) takeShortWay(transport, built.shortWay);
       await session.handle(req, res, body.json);
     } finally {
       // It was refused (a wrong Accept header, say): nobody knows its id.

@@ -12,7 +12,7 @@ import {
   type ServerContext,
   type StandardSchemaV1,
 } from '@modelcontextprotocol/server';
-import { asker, caller } from './caller.ts';
+import { asker, caller, type CallContext } from './caller.ts';
 import { decision } from './elicit.ts';
 import { isObject } from './json.ts';
 import { limited } from './limited.ts';
@@ -20,6 +20,7 @@ import type { Listing } from './listing.ts';
 import { promptHandlers, resourceHandlers } from './offers.ts';
 import { UNTRUSTED } from './mount.ts';
 import { passedHandlers, type Passed, type Served } from './passed.ts';
+import type { ShortWay } from './short-way.ts';
 import type { JsonObject } from './tool.ts';
 import { version } from './version.ts';
 
@@ -63,7 +64,7 @@ export interface Serving {
 export function serverFactory(serving: Serving): McpServerFactory {
   const offered = capabilities(serving.mounted);
   return ({ requestInfo }) => {
-    const built = new HeaderCheckingServer(
+    const built = new OwnServer(
       serving.mounted,
       { name: serving.name, title: 'Kuźnia', version },
       {
@@ -89,7 +90,8 @@ export function serverFactory(serving: Serving): McpServerFactory {
     if (offered.completions) server.setRequestHandler('completion/complete', own.complete);
     // An instance for one HTTP request is told by nobody: `subscriptions/listen` is served beside it.
     if (!requestInfo) followChanges(server, serving.mounted);
-    serving.extend?.(server, own);
+    if (serving.extend) serving.extend(server, own);
+    else built.shortWay = own.shortWay;
     return built;
   };
 }
@@ -98,7 +100,9 @@ export function serverFactory(serving: Serving): McpServerFactory {
  * A tool's schema may have arguments repeated in headers (`x-mcp-header`), and then "servers MUST validate" them
  * (MCP 2026-07-28, tools). The SDK does so before the handler, by the schema that it gets here.
  */
-class HeaderCheckingServer extends McpServer {
+export class OwnServer extends McpServer {
+  /** For a transport that has one session of 2025 to itself. */
+  shortWay: ShortWay<Result> | undefined;
   readonly #mounted: Served[];
 
   constructor(mounted: Served[], ...rest: ConstructorParameters<typeof McpServer>) {
@@ -164,6 +168,25 @@ function toolHandlers(server: Server, serving: Serving) {
   const settled = async () => {
     for (const one of mounted) await one.settled;
   };
+  /** What calls came to that the SDK goes on with. */
+  const begun = new Map<string | number, Result>();
+  const perform = async (params: CallToolRequest['params'], ctx: CallContext): Promise<Result> => {
+    const may = (name: string) => allowed(serving, ctx, name);
+    const find = () => (may(params.name) ? mounted.find((one) => one.has(params.name)) : undefined);
+    let owner = find();
+    if (!owner) {
+      await settled();
+      owner = find();
+    }
+    if (!owner) {
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted, may));
+    }
+    const { told, ...who } = caller(server, ctx, serving.hosted ?? false);
+    const outcome = await owner.call(params.name, params.arguments ?? {}, who);
+    const telling = told();
+    if (telling) await telling;
+    return outcome;
+  };
   return {
     listTools: async ({ params }: ListToolsRequest, ctx: ServerContext) => {
       await settled();
@@ -177,47 +200,50 @@ function toolHandlers(server: Server, serving: Serving) {
       { params }: CallToolRequest,
       ctx: ServerContext,
     ): Promise<CallToolResult | InputRequiredResult> => {
-      const may = (name: string) => allowed(serving, ctx, name);
-      const find = () => (may(params.name) ? mounted.find((one) => one.has(params.name)) : undefined);
-      let owner = find();
-      if (!owner) {
-        await settled();
-        owner = find();
-      }
-      if (!owner) {
-        throw new ProtocolError(ProtocolErrorCode.InvalidParams, unknownTool(params.name, mounted, may));
-      }
-      const { told, ...who } = caller(server, ctx, serving.hosted ?? false);
-      const outcome = await owner.call(params.name, params.arguments ?? {}, who);
-      const telling = told();
-      if (telling) await telling;
-      if (outcome.kind === 'value') {
-        return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
-      }
-      if (outcome.kind === 'passed') return passedResult(outcome);
-      if (outcome.kind === 'form') {
-        const { message, schema, about } = outcome;
-        const asked = inputRequired.elicit({ message, requestedSchema: { ...schema } });
-        return inputRequired({ inputRequests: { decision: asked }, requestState: about });
-      }
-      if (outcome.kind === 'ask') {
-        return inputRequired({
-          inputRequests: {
-            decision: inputRequired.elicit({ message: outcome.question.message, requestedSchema: decision }),
-          },
-          requestState: outcome.about,
-        });
-      }
-      if (outcome.kind === 'visit') {
-        return inputRequired({ inputRequests: { visit: inputRequired.elicitUrl(outcome.visit) } });
-      }
-      return { content: [{ type: 'text', text: outcome.message }], isError: true };
+      const { id } = ctx.mcpReq;
+      const known = begun.get(id);
+      begun.delete(id);
+      return answered(known ?? (await perform(params, ctx)));
+    },
+    shortWay: {
+      perform,
+      result: (outcome: Result) => (isAsked(outcome) ? undefined : resultOf(outcome)),
+      goOn: (id: string | number, outcome: Result) => void begun.set(id, outcome),
     },
   };
 }
 
+type Result = Awaited<ReturnType<Served['call']>>;
+type Asked = Extract<Result, { kind: 'form' | 'ask' | 'visit' }>;
+
+const isAsked = (outcome: Result): outcome is Asked => ['form', 'ask', 'visit'].includes(outcome.kind);
+
+const answered = (outcome: Result) => (isAsked(outcome) ? question(outcome) : resultOf(outcome));
+
+function resultOf(outcome: Exclude<Result, Asked>): CallToolResult {
+  if (outcome.kind === 'value') {
+    return { content: [{ type: 'text', text: outcome.text }], structuredContent: outcome.value };
+  }
+  if (outcome.kind === 'passed') return passedResult(outcome);
+  return { content: [{ type: 'text', text: outcome.message }], isError: true };
+}
+
+function question(outcome: Asked): InputRequiredResult {
+  if (outcome.kind === 'visit') {
+    return inputRequired({ inputRequests: { visit: inputRequired.elicitUrl(outcome.visit) } });
+  }
+  const asked =
+    outcome.kind === 'form'
+      ? { message: outcome.message, requestedSchema: { ...outcome.schema } }
+      : { message: outcome.question.message, requestedSchema: decision };
+  return inputRequired({
+    inputRequests: { decision: inputRequired.elicit(asked) },
+    requestState: outcome.about,
+  });
+}
+
 /** A tool that the client's token leaves out does not exist for it. */
-function allowed({ allows }: Serving, ctx: ServerContext, tool: string): boolean {
+function allowed({ allows }: Serving, ctx: Pick<CallContext, 'http'>, tool: string): boolean {
   const client = ctx.http?.authInfo?.clientId;
   return client === undefined || allows === undefined || allows(client, tool);
 }
