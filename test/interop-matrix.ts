@@ -67,11 +67,17 @@ const Observed = z.object({
 });
 type Observed = z.infer<typeof Observed>;
 
+const python = fileURLToPath(new URL('fixtures/interop.py', import.meta.url));
 const PYTHONS = [
   { variable: 'KUZNIA_PYTHON', mode: 'legacy', label: 'Python 2.x legacy' },
   { variable: 'KUZNIA_PYTHON', mode: 'auto', label: 'Python 2.x auto' },
   { variable: 'KUZNIA_PYTHON', mode: MODERN, label: 'Python 2.x pinned' },
   { variable: 'KUZNIA_PYTHON1', mode: 'v1', label: 'Python 1.x' },
+];
+
+const GO = [
+  { mode: '2025-11-25', label: 'Go legacy' },
+  { mode: MODERN, label: 'Go pinned' },
 ];
 
 /** Declares one test for every client and way; without REQUIRE_REAL=1 only for those in `quick`, when it is given. */
@@ -98,9 +104,20 @@ export function interop(title: string, ways: Ways, things: Things, quick?: strin
     for (const [where, way] of waysOf(ways, modern)) {
       const name = `${label} client over ${where}`;
       test(`${title}: ${name}`, { timeout: 60_000, skip: missing(variable) || left(name) }, async (t) => {
-        const observed = await observePython(real(variable), mode, await way(t), things);
+        const observed = await observeProgram([real(variable), python], mode, await way(t), things);
         check(observed, things);
         if (mode !== 'v1') assert.equal(observed.version === MODERN, modern, observed.version);
+      });
+    }
+  }
+  for (const { mode, label } of GO) {
+    const modern = mode === MODERN;
+    for (const [where, way] of waysOf(ways, modern)) {
+      const name = `${label} client over ${where}`;
+      test(`${title}: ${name}`, { timeout: 60_000, skip: missing('KUZNIA_GO') || left(name) }, async (t) => {
+        const observed = await observeProgram([real('KUZNIA_GO')], mode, await way(t), things);
+        check(observed, things);
+        assert.equal(observed.version === MODERN, modern, observed.version);
       });
     }
   }
@@ -182,11 +199,11 @@ async function cancelled(driver: Driver, { tool, input }: Call): Promise<boolean
   );
 }
 
-/** The same by `test/fixtures/interop.py`, in another language's own SDK. */
-async function observePython(python: string, mode: string, way: Way, things: Things): Promise<Observed> {
-  const script = fileURLToPath(new URL('fixtures/interop.py', import.meta.url));
+/** The same by a program in another language, with that one's own SDK. */
+async function observeProgram(program: string[], mode: string, way: Way, things: Things): Promise<Observed> {
+  const [file = '', ...args] = program;
   const plan = JSON.stringify({ mode, way, things });
-  const { stdout } = await promisify(execFile)(python, [script, plan], { timeout: 50_000 });
+  const { stdout } = await promisify(execFile)(file, [...args, plan], { timeout: 50_000 });
   return Observed.parse(JSON.parse(stdout));
 }
 
