@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import { embedBody, json, named, read, Refused } from './ollama-wire.ts';
 
 /** A model that the double has. */
 export interface DoubleModel {
@@ -38,6 +38,50 @@ export function running([name, context]: [string, number], models: DoubleModel[]
   ];
 }
 
+/** The model of that name, or Ollama's refusal. */
+export function known(models: DoubleModel[], name: string): DoubleModel {
+  if (name === '') throw new Refused(400, 'model is required');
+  const model = find(models, name);
+  if (!model) throw new Refused(404, `model '${name}' not found`);
+  return model;
+}
+
+export const capabilities = (model: DoubleModel) => model.capabilities ?? ['completion', 'tools'];
+
+export function show(res: ServerResponse, body: unknown, models: DoubleModel[]): void {
+  const model = known(models, read(named, body).name);
+  json(res, 200, {
+    capabilities: capabilities(model),
+    details: listed(model).details,
+    template: '{{ .Prompt }}',
+    modified_at: new Date().toISOString(),
+    model_info: {
+      'general.architecture': 'double',
+      'double.context_length': model.contextLength ?? 32_768,
+    },
+  });
+}
+
+/** `/api/embed`, and the older `/api/embeddings` that takes one text. */
+export function embed(res: ServerResponse, raw: unknown, models: DoubleModel[], old: boolean): void {
+  const { model: name, input, prompt } = read(embedBody, raw);
+  const texts: unknown[] = old ? [prompt] : Array.isArray(input) ? input : [input ?? ''];
+  if (!texts.every((text) => typeof text === 'string')) throw new Refused(400, 'invalid input type');
+  const model = find(models, name);
+  if (!model && old) throw new Refused(404, `model "${name}" not found, try pulling it first`);
+  if (!capabilities(known(models, name)).includes('embedding')) {
+    throw new Refused(501, 'this model does not support embeddings');
+  }
+  const vectors = texts.filter((text) => text !== '').map((text) => [text.length, text.split(' ').length, 1]);
+  json(
+    res,
+    200,
+    old
+      ? { embedding: vectors[0] ?? [] }
+      : { model: name, embeddings: vectors, total_duration: 1e6, prompt_eval_count: texts.length },
+  );
+}
+
 interface Pulling {
   models: DoubleModel[];
   /** What can be pulled. */
@@ -51,12 +95,18 @@ interface Pulling {
 
 /** A layer of 3 GB in ten steps; what is not in `library` is told of after the first line, as Ollama does. */
 export async function pull(res: ServerResponse, body: unknown, options: Pulling): Promise<void> {
-  const { name } = z.object({ name: z.string() }).parse(body);
+  const { name, stream } = read(named, body);
+  if (name === '') throw new Refused(400, 'invalid model name');
   const { library = [], models, chunk, paceMs, send, gone } = options;
   const found = library.find((model) => model.name === name);
   res.on('close', () => {
     if (!res.writableFinished) gone();
   });
+  if (!stream) {
+    if (!found) throw new Refused(500, 'pull model manifest: file does not exist');
+    models.push(found);
+    return json(res, 200, { status: 'success' });
+  }
   res.writeHead(200, { 'content-type': 'application/x-ndjson' });
   const say = (line: object) => send(res, `${JSON.stringify(line)}\n`, chunk);
   await say({ status: 'pulling manifest' });
@@ -82,16 +132,10 @@ export function remove(
   body: unknown,
   { models, loaded }: { models: DoubleModel[]; loaded: Map<string, number> },
 ): void {
-  const { name } = z.object({ name: z.string() }).parse(body);
-  const at = models.findIndex((model) => model === find(models, name));
-  if (at === -1) return json(res, 404, { error: `model '${name}' not found` });
-  models.splice(at, 1);
+  const { name } = read(named, body);
+  const found = find(models, name);
+  if (!found) throw new Refused(404, `model '${name}' not found`);
+  models.splice(models.indexOf(found), 1);
   loaded.delete(name);
   res.writeHead(200).end();
-}
-
-/** An answer that is one JSON value. */
-export function json(res: ServerResponse, status: number, value: unknown): void {
-  res.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
-  res.end(JSON.stringify(value));
 }

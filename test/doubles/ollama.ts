@@ -1,9 +1,30 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { find as findIn, json, listed, pull, remove, running, type DoubleModel } from './ollama-library.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  capabilities,
+  embed,
+  known,
+  listed,
+  pull,
+  remove,
+  running,
+  show,
+  type DoubleModel,
+} from './ollama-library.ts';
+import { fitted } from './ollama-prompt.ts';
+import {
+  bodyOf,
+  chatBody,
+  generateBody,
+  json,
+  plain,
+  read,
+  Refused,
+  send,
+  type ChatBody,
+} from './ollama-wire.ts';
 
 export type { DoubleModel } from './ollama-library.ts';
 
@@ -18,41 +39,6 @@ export type Reply =
   | { raw: string; type?: string; status?: number; end: 'end' | 'cut' | 'silent' }
   /** No headers, ever. */
   | { silent: true };
-
-const message = z.object({
-  role: z.string(),
-  content: z.string(),
-  tool_name: z.string().optional(),
-  tool_call_id: z.string().optional(),
-  images: z.array(z.base64()).optional(),
-  tool_calls: z
-    .array(
-      z.object({
-        id: z.string().optional(),
-        function: z.object({ name: z.string(), arguments: z.unknown() }),
-      }),
-    )
-    .optional(),
-});
-
-const chatBody = z.object({
-  model: z.string(),
-  messages: z.array(message).default([]),
-  tools: z
-    .array(
-      z.object({
-        type: z.literal('function'),
-        function: z.object({ name: z.string(), description: z.string(), parameters: z.looseObject({}) }),
-      }),
-    )
-    .optional(),
-  format: z.union([z.string(), z.looseObject({})]).optional(),
-  stream: z.boolean().default(true),
-  think: z.boolean().optional(),
-  options: z.looseObject({ num_ctx: z.int().positive().optional() }).default({}),
-});
-
-export type ChatBody = z.output<typeof chatBody>;
 
 /** A chat request as the model saw it: `messages` after the server's cut, `n` counted from 1. */
 export interface Asked {
@@ -85,6 +71,12 @@ export async function ollamaDouble(options: {
   chunk?: number;
   /** Time between two words. */
   paceMs?: number;
+  /** A server before 0.12.6, which cuts whatever is asked of it. */
+  old?: boolean;
+  /** A server that gives a model no more context than this, whatever it says of the model. */
+  serves?: number;
+  /** What is told as read, of what was; 0 tells nothing, as of a prompt that was in the cache of servers before 0.4. */
+  counts?: (tokens: number) => number;
 }): Promise<OllamaDouble> {
   const models = [...(options.models ?? [{ name: 'double:4b' }])];
   const loaded = new Map<string, number>();
@@ -92,98 +84,93 @@ export async function ollamaDouble(options: {
 
   const server = createServer((req, res) => {
     answer(req, res).catch((error: unknown) => {
-      if (!res.headersSent) json(res, 500, { error: String(error) });
-      else res.destroy();
+      if (res.headersSent) res.destroy();
+      else if (error instanceof Refused) json(res, error.status, { error: error.message });
+      else json(res, 500, { error: String(error) });
     });
   });
 
+  /** The routes of `server/routes.go` that the double knows, with their methods. */
+  const routes = new Map<string, [string, (res: ServerResponse, body: unknown) => Promise<void> | void]>([
+    ['/', ['GET', (res) => plain(res, 200, 'Ollama is running')]],
+    ['/api/version', ['GET', (res) => json(res, 200, { version: options.old ? '0.12.5' : '0.24.0' })]],
+    ['/api/tags', ['GET', (res) => json(res, 200, { models: models.map(listed) })]],
+    [
+      '/api/ps',
+      ['GET', (res) => json(res, 200, { models: [...loaded].flatMap((one) => running(one, models)) })],
+    ],
+    ['/api/show', ['POST', (res, body) => show(res, body, models)]],
+    ['/api/embed', ['POST', (res, body) => embed(res, body, models, false)]],
+    ['/api/embeddings', ['POST', (res, body) => embed(res, body, models, true)]],
+    ['/api/chat', ['POST', (res, body) => chat(res, read(chatBody, body), 'message')]],
+    ['/api/generate', ['POST', (res, body) => generate(res, body)]],
+    [
+      '/api/pull',
+      [
+        'POST',
+        (res, body) => pull(res, body, { ...options, models, send, gone: () => (double.cancelled += 1) }),
+      ],
+    ],
+    ['/api/delete', ['DELETE', (res, body) => remove(res, body, { models, loaded })]],
+  ]);
+
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = (req.url ?? '').split('?')[0];
-    const body = await readBody(req);
-    if (path === '/api/version') return json(res, 200, { version: '0.24.0' });
-    if (path === '/api/tags') return json(res, 200, { models: models.map(listed) });
-    if (path === '/api/show') return show(res, body);
-    if (path === '/api/embed') return embed(res, body);
-    if (path === '/api/chat') return chat(res, body);
-    if (path === '/api/ps')
-      return json(res, 200, { models: [...loaded].flatMap((one) => running(one, models)) });
-    if (path === '/api/pull')
-      return pull(res, body, { ...options, models, send, gone: () => (double.cancelled += 1) });
-    if (path === '/api/delete' && req.method === 'DELETE') return remove(res, body, { models, loaded });
-    return json(res, 404, { error: `path "${path}" not found` });
+    const route = routes.get((req.url ?? '').split('?')[0] ?? '');
+    if (!route) return plain(res, 404, '404 page not found');
+    const [method, run] = route;
+    const asks = req.method === 'HEAD' ? 'GET' : req.method;
+    if (asks !== method) return plain(res, 405, '405 method not allowed');
+    await run(res, await bodyOf(req));
   }
 
-  const find = (name: string) => findIn(models, name);
-
-  function show(res: ServerResponse, body: unknown): void {
-    const { model: name } = z.object({ model: z.string() }).parse(body);
-    const model = find(name);
-    if (!model) return json(res, 404, { error: `model '${name}' not found` });
-    return json(res, 200, {
-      capabilities: capabilities(model),
-      details: listed(model).details,
-      template: '{{ .Prompt }}',
-      model_info: {
-        'general.architecture': 'double',
-        'double.context_length': model.contextLength ?? 32_768,
-      },
-    });
+  /** The same, of one text. */
+  async function generate(res: ServerResponse, raw: unknown): Promise<void> {
+    const { prompt, system, images, ...rest } = read(generateBody, raw);
+    const messages = [
+      ...(system ? [{ role: 'system', content: system }] : []),
+      ...(prompt ? [{ role: 'user', content: prompt, images }] : []),
+    ];
+    return chat(res, { ...rest, messages }, 'response');
   }
 
-  function embed(res: ServerResponse, body: unknown): void {
-    const { model: name, input } = z.object({ model: z.string(), input: z.array(z.string()) }).parse(body);
-    const model = find(name);
-    if (!model) return json(res, 404, { error: `model "${name}" not found, try pulling it first` });
-    if (!capabilities(model).includes('embedding')) {
-      return json(res, 400, { error: 'this model does not support embeddings' });
+  async function chat(res: ServerResponse, body: ChatBody, as: 'message' | 'response'): Promise<void> {
+    const model = known(models, body.model);
+    const base = () => ({ model: body.model, created_at: new Date().toISOString() });
+    const said = (part: Spoken) =>
+      as === 'message'
+        ? { message: { role: 'assistant', content: '', ...part } }
+        : { response: part.content ?? '', ...(part.thinking && { thinking: part.thinking }) };
+    if (body.messages.length === 0) {
+      const unloads = body.keep_alive === 0 || body.keep_alive === '0';
+      if (unloads) loaded.delete(body.model);
+      else load(model, body);
+      return json(res, 200, { ...base(), ...said({}), done: true, done_reason: unloads ? 'unload' : 'load' });
     }
-    return json(res, 200, {
-      model: name,
-      embeddings: input.map((text) => [text.length, text.split(' ').length, 1]),
-    });
-  }
-
-  async function chat(res: ServerResponse, raw: unknown): Promise<void> {
-    const body = chatBody.parse(raw);
     double.chats.push(body);
     const n = double.chats.length;
-    const model = find(body.model);
-    if (!model) return json(res, 404, { error: `model '${body.model}' not found` });
-    const long = `registry.ollama.ai/library/${body.model}`;
-    if (body.tools?.length && !capabilities(model).includes('tools')) {
-      return json(res, 400, { error: `${long} does not support tools` });
-    }
-    if (body.think && !capabilities(model).includes('thinking')) {
-      return json(res, 400, { error: `"${body.model}" does not support thinking` });
-    }
-    if (/"(?:min|max)(?:Length|Items)":(?:2\d{3}|[3-9]\d{3}|\d{5})/.test(JSON.stringify(body.format ?? ''))) {
-      // llama.cpp: "number of repetitions exceeds sane defaults".
-      return json(res, 500, { error: 'failed to load model vocabulary required for format' });
-    }
+    refuse(model, body);
     let gone = false;
     res.on('close', () => {
       gone = !res.writableFinished;
       if (gone) double.cancelled += 1;
     });
-    const context = Math.min(body.options.num_ctx ?? 4096, model.contextLength ?? 32_768);
-    if (loaded.get(body.model) !== context) {
-      loaded.set(body.model, context);
-      double.loads += 1;
-      await sleep(options.loadMs ?? 0, undefined, { ref: false });
-    }
+    const { context, fresh } = load(model, body);
+    if (fresh) await sleep(options.loadMs ?? 0, undefined, { ref: false });
     if (gone) return;
-    const messages = truncated(body, context);
+    const { messages, tokens } = fitted(body, context, options.old ?? false);
     const text = messages.map((part) => part.content).join('\n');
     const reply = await options.reply({ n, body, messages, text });
-    const base = { model: body.model, created_at: new Date().toISOString() };
+    const counted = options.counts ? options.counts(tokens) : tokens;
     const end = {
-      ...base,
-      message: { role: 'assistant', content: '' },
       done: true,
       done_reason: 'reason' in reply && reply.reason ? reply.reason : 'stop',
       total_duration: 2e6,
-      prompt_eval_count: Math.min(context, tokens(messages, body)),
+      load_duration: 1e6,
+      // Go's `omitempty`.
+      ...(counted > 0 && { prompt_eval_count: counted }),
+      prompt_eval_duration: 1e6,
       eval_count: 7,
+      eval_duration: 1e6,
     };
     if ('silent' in reply) return;
     if ('status' in reply && 'error' in reply) return json(res, reply.status, { error: reply.error });
@@ -194,17 +181,29 @@ export async function ollamaDouble(options: {
       if (reply.end === 'cut') setTimeout(() => res.destroy(), 20);
       return;
     }
-    if (!body.stream)
-      return json(res, 200, { ...end, message: { role: 'assistant', ...spoken(reply, body) } });
+    if (!body.stream) {
+      if ('fails' in reply) return json(res, 500, { error: reply.fails });
+      return json(res, 200, { ...base(), ...said(spoken(reply, body)), ...end });
+    }
     res.writeHead(200, { 'content-type': 'application/x-ndjson' });
     for (const part of parts(reply, body)) {
-      const line = { ...base, message: { role: 'assistant', content: '', ...part }, done: false };
+      const line = { ...base(), ...said(part), done: false };
       if (!(await send(res, `${JSON.stringify(line)}\n`, options.chunk))) return;
       if (options.paceMs) await sleep(options.paceMs);
     }
-    const last = 'fails' in reply ? { error: reply.fails } : end;
+    const last = 'fails' in reply ? { error: reply.fails } : { ...base(), ...said({}), ...end };
     await send(res, `${JSON.stringify(last)}\n`, options.chunk);
     res.end();
+  }
+
+  /** Loads a model, or loads it anew for another context. */
+  function load(model: DoubleModel, body: ChatBody) {
+    const most = Math.min(model.contextLength ?? 32_768, options.serves ?? Number.POSITIVE_INFINITY);
+    const context = Math.min(body.options.num_ctx ?? 4096, most);
+    const fresh = loaded.get(body.model) !== context;
+    loaded.set(body.model, context);
+    if (fresh) double.loads += 1;
+    return { context, fresh };
   }
 
   server.listen(0, '127.0.0.1');
@@ -221,52 +220,44 @@ export async function ollamaDouble(options: {
 const portOf = (address: AddressInfo | string | null) =>
   typeof address === 'object' && address ? address.port : 0;
 
-const capabilities = (model: DoubleModel) => model.capabilities ?? ['completion', 'tools'];
-
-function tokens(messages: ChatBody['messages'], { tools, format }: ChatBody): number {
-  return Math.ceil((JSON.stringify(messages).length + JSON.stringify([tools, format]).length) / 4);
-}
-
-/** What Ollama does with a prompt past `num_ctx`: the oldest messages go, the system's and the last one stay. */
-function truncated(body: ChatBody, context: number): ChatBody['messages'] {
-  const kept = [...body.messages];
-  while (tokens(kept, body) > context) {
-    const oldest = kept.findIndex((part, index) => part.role !== 'system' && index < kept.length - 1);
-    if (oldest === -1) break;
-    kept.splice(oldest, 1);
+/** What the model cannot do, or the grammar cannot hold. */
+function refuse(model: DoubleModel, { model: name, tools, think, format }: ChatBody): void {
+  const can = capabilities(model);
+  if (!can.includes('completion')) throw new Refused(400, `"${name}" does not support chat`);
+  if (think && !can.includes('thinking')) throw new Refused(400, `"${name}" does not support thinking`);
+  if (tools?.length && !can.includes('tools')) {
+    throw new Refused(
+      400,
+      `registry.ollama.ai/library/${name.includes(':') ? name : `${name}:latest`} does not support tools`,
+    );
   }
-  return kept;
+  const schema = typeof format === 'object' && format !== null && !Array.isArray(format);
+  if (format !== undefined && format !== null && format !== '' && format !== 'json' && !schema) {
+    const wanted = 'expected "json" or a valid JSON Schema object';
+    throw new Refused(500, `invalid format: ${JSON.stringify(JSON.stringify(format))}; ${wanted}`);
+  }
+  if (/"(?:min|max)(?:Length|Items)":(?:2\d{3}|[3-9]\d{3}|\d{5})/.test(JSON.stringify(format ?? ''))) {
+    // llama.cpp: "number of repetitions exceeds sane defaults".
+    throw new Refused(500, 'failed to load model vocabulary required for format');
+  }
 }
 
-type Spoken = { content?: string; thinking?: string; calls?: { name: string; arguments: unknown }[] };
+interface Spoken {
+  content?: string;
+  thinking?: string;
+  calls?: { name: string; arguments: unknown }[];
+  tool_calls?: unknown[];
+}
 
 /** `format` binds the answer to a schema, so that no tool call comes of it. */
-function spoken({ content = '', thinking, calls = [] }: Spoken, { format }: ChatBody) {
+function spoken({ content = '', thinking, calls = [] }: Spoken, { format }: ChatBody): Spoken {
   const tool_calls = calls.map((call, index) => ({ id: `call_${index}x`, function: { index, ...call } }));
   return { content, ...(thinking && { thinking }), ...(calls.length > 0 && !format && { tool_calls }) };
 }
 
-function* parts(reply: Spoken, body: ChatBody) {
-  const { content, thinking, tool_calls } = spoken(reply, body);
+function* parts(reply: Spoken, body: ChatBody): Generator<Spoken> {
+  const { content = '', thinking, tool_calls } = spoken(reply, body);
   if (thinking) yield { thinking };
   for (const word of content.match(/\s*\S+\s*/g) ?? []) yield { content: word };
   if (tool_calls) yield { tool_calls };
-}
-
-/** False when the client has gone. */
-async function send(res: ServerResponse, text: string, chunk = 1 << 20): Promise<boolean> {
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; at += chunk) {
-    if (res.destroyed) return false;
-    res.write(bytes.subarray(at, at + chunk));
-    // A turn of the loop, so that the pieces arrive as pieces.
-    if (bytes.length > chunk) await setImmediate();
-  }
-  return !res.destroyed;
-}
-
-async function readBody(req: IncomingMessage): Promise<unknown> {
-  let text = '';
-  for await (const part of req) text += String(part);
-  return text ? JSON.parse(text) : {};
 }
