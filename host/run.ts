@@ -1,5 +1,5 @@
 import { text as readAll } from 'node:stream/consumers';
-import { asCommand, type Approval } from './approvals/approval.ts';
+import { asCommand, quoted, shownCall, type Approval } from './approvals/approval.ts';
 import type { CallRecord } from './turn/calls.ts';
 import { askFor, fillIn } from './chat/ask.ts';
 import { Conversation } from './chat/conversation.ts';
@@ -140,7 +140,7 @@ async function one(task: string, { images, session, io, stop, given, json }: Tas
       needs: {
         ...pending,
         ...(pending.question === undefined
-          ? { allow: `--allow ${pending.tool}` }
+          ? { allow: `--allow ${quoted(pending.tool)}` }
           : { command: deciding(pending, calls) }),
       },
     };
@@ -156,8 +156,6 @@ async function one(task: string, { images, session, io, stop, given, json }: Tas
     return EXIT.approval;
   }
   if (calls.some((call) => call.denied)) return EXIT.approval;
-  if (answer === '')
-    io.err('kuznia: the model answered nothing. Ask differently, or try a larger model with --model.\n');
   return answer === '' || reason === 'rounds' ? EXIT.failed : EXIT.done;
 }
 
@@ -197,12 +195,12 @@ function howToAllow({ tool, arguments: args, question }: Approval, task: string,
   const ways =
     question === undefined
       ? [
-          `Allow it in this task: kuznia run --allow ${tool} ${JSON.stringify(task)}`,
+          `Allow it in this task: kuznia run --allow ${quoted(tool)} ${quoted(task)}`,
           `Or make it yourself:   ${asCommand(tool, args)}`,
         ]
       : [`Decide on it: ${elsewhere}`];
   return [
-    `kuznia: a person has to allow this call: ${tool} ${JSON.stringify(args)}`,
+    `kuznia: a person has to allow this call: ${clean(shownCall(tool, args))}`,
     ...lines,
     ...ways,
     '',

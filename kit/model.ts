@@ -113,6 +113,8 @@ export type ModelFault =
   | 'unreachable'
   | 'no_model'
   | 'no_tools'
+  /** The prompt does not fit into the context: nothing was read. */
+  | 'too_long'
   | 'bad_answer'
   | 'tool_parse'
   | 'cut'

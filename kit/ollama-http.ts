@@ -180,6 +180,10 @@ function noOllama(host: string, what: string): ModelError {
   return new ModelError('bad_answer', `What is at ${host} ${sent}, so it is no Ollama: check OLLAMA_HOST.`);
 }
 
+/** Ollama's runners up to 0.24, llama.cpp's server in later ones, and Ollama's own check before that. */
+const TOO_LONG =
+  /input length exceeds the context length|exceeds the available context size|prompt is longer than the context length/i;
+
 /** Ollama's own words (`server/routes.go`), told with what to do. */
 function refusal(status: number, body: string, host: string, model: string): ModelError {
   const said = errorIn(body);
@@ -191,6 +195,12 @@ function refusal(status: number, body: string, host: string, model: string): Mod
   }
   if (/does not support tools/i.test(said)) {
     return new ModelError('no_tools', `${model} cannot call tools by itself: use constrained answers.`);
+  }
+  if (TOO_LONG.test(said)) {
+    return new ModelError(
+      'too_long',
+      `This is longer than the context that ${model} was given, and nothing of it was read: shorten it, or use a model with more context.`,
+    );
   }
   if (/pull model manifest/i.test(said)) return notPulled(said, model);
   if (status === 404 && /model/i.test(said)) {

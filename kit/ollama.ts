@@ -62,7 +62,7 @@ export function ollamaModel(options: { host?: string; journal?: Journal; deadlin
     try {
       const info = await show(request.model, signal);
       const measured = measure(request);
-      const context = request.options?.num_ctx ?? contextFor(measured, request, info, contexts);
+      const context = steady(request, info, contexts);
       const client = await stream.client();
       let calls = 0;
       for await (const raw of await client.chat({ ...wireRequest(request, info, context), stream: true })) {
@@ -161,18 +161,20 @@ export function ollamaModel(options: { host?: string; journal?: Journal; deadlin
   };
 }
 
-/** Never left to the server: its default is 4,096 on small machines, and what does not fit is cut silently. */
-function contextFor(
-  measured: number,
-  request: ChatRequest,
-  info: ModelInfo,
-  contexts: Map<string, number>,
-): number {
-  const wanted = measured + Math.min(request.options?.num_predict ?? ANSWER_TOKENS, ANSWER_TOKENS);
-  const size = CONTEXTS.find((context) => context >= wanted) ?? info.contextLength;
-  const context = Math.min(info.contextLength, Math.max(size, contexts.get(request.model) ?? 0));
+/**
+ * Never left to the server: its default is 4,096 on small machines. A model's never shrinks, whoever asks: chat, forge and
+ * summaries share it, and each change would load it anew.
+ */
+function steady(request: ChatRequest, info: ModelInfo, contexts: Map<string, number>): number {
+  const wanted = request.options?.num_ctx ?? contextFor(request);
+  const context = Math.min(info.contextLength, Math.max(wanted, contexts.get(request.model) ?? 0));
   contexts.set(request.model, context);
   return context;
+}
+
+function contextFor(request: ChatRequest): number {
+  const wanted = measure(request) + Math.min(request.options?.num_predict ?? ANSWER_TOKENS, ANSWER_TOKENS);
+  return CONTEXTS.find((context) => context >= wanted) ?? wanted;
 }
 
 function wireRequest(request: ChatRequest, info: ModelInfo, context: number) {
@@ -180,6 +182,8 @@ function wireRequest(request: ChatRequest, info: ModelInfo, context: number) {
     model: request.model,
     messages: request.messages.map(wireMessage),
     options: { ...request.options, num_ctx: context },
+    // Refuse a prompt that does not fit, instead of cutting it without a word (Ollama 0.12.6 and later).
+    truncate: false,
     ...(request.tools?.length && {
       tools: request.tools.map((tool) => ({ type: 'function', function: { ...tool } })),
     }),

@@ -9,10 +9,9 @@ import {
   type Toolbox,
 } from '../host/mcp/connections.ts';
 import { turn, type TurnEnd, type TurnEvent, type TurnOptions } from '../host/turn/loop.ts';
-import { ollamaModel, type ChatMessage } from '../kit/ollama.ts';
+import type { ChatMessage } from '../kit/model.ts';
 import { scriptedModel, type ScriptedAnswer } from '../kit/scripted.ts';
 import type { JsonObject } from '../kit/tool.ts';
-import { ollamaDouble } from './doubles/ollama.ts';
 
 const never = new AbortController().signal;
 
@@ -373,32 +372,62 @@ test('cancelling ends the turn at once and leaves whole rounds only', async () =
   );
 });
 
-test('a conversation that Ollama cut is told about', async (t) => {
-  const server = await ollamaDouble({
-    models: [{ name: 'double:4b', contextLength: 1000 }],
-    reply: () => ({ content: 'ok' }),
-  });
-  t.after(() => server.close());
-  const model = ollamaModel({ host: server.url });
-  // The server has less than it says: settings of its own can bound a model's context.
-  const info = { ...(await model.show('double:4b', never)), contextLength: 4096 };
-  const messages: ChatMessage[] = [
-    { role: 'user', content: 'x '.repeat(2500) },
-    { role: 'assistant', content: 'ok' },
-    { role: 'user', content: 'and now?' },
+test('the same call in another order of its arguments, and two calls in turn, are stopped at the third time', async () => {
+  const both: [HostTool, Run] = [
+    hostTool('both', { inputSchema: { type: 'object', properties: { a: {}, b: {} } } }),
+    () => ({ ok: true, text: 'the same' }),
   ];
-  const { connections } = fakeConnections([]);
-  const notices = [];
-  for await (const event of turn({
-    model,
-    info,
-    connections,
-    messages,
-    approve: async () => 'no' as const,
-    allowed: [],
-    signal: never,
-  })) {
-    if (event.type === 'notice') notices.push(event.text);
-  }
-  assert.match(notices.join(), /^The model read \d+ of about \d+ tokens: .* \(context 4096\)\.$/);
+  const turned = [call('both', { a: 1, b: [{ x: 1, y: 2 }] }), call('both', { b: [{ y: 2, x: 1 }], a: 1 })];
+  const order = await play([...turned, ...turned.slice(1), { answer: 'Enough.' }], { tools: [both] });
+  assert.equal(order.end.reason, 'repeated');
+  assert.equal(order.called.length, 2);
+  const pair = [call('forged_double', { a: 1 }), call('forged_double', { a: 2 })];
+  const answers = [...pair, ...pair, call('forged_double', { a: 1 }), { answer: 'Enough.' }];
+  const { end, called } = await play(answers);
+  assert.deepEqual([end.reason, called.length, end.answer], ['repeated', 4, 'Enough.']);
+});
+
+test('a test that is run again after each change is no repetition, unless the changes repeat too', async () => {
+  const tools: [HostTool, Run][] = [
+    [hostTool('check', { inputSchema: { type: 'object' } }), () => ({ ok: true, text: 'fails' })],
+    [hostTool('forged_save', { effect: 'write' }), () => ({ ok: true, text: 'saved' })],
+  ];
+  const mending = [1, 2, 3, 4].flatMap((a) => [call('forged_save', { a }), call('check')]);
+  const options = { tools, allowed: ['forged_save'] };
+  const mended = await play([...mending, { answer: 'Done.' }], options);
+  assert.deepEqual([mended.end.reason, mended.called.length], ['answer', 8]);
+  const same = Array.from({ length: 4 }, () => [call('forged_save', { a: 1 }), call('check')]).flat();
+  const stuck = await play([...same, { answer: 'Enough.', again: true }], options);
+  assert.deepEqual([stuck.end.reason, stuck.called.length], ['repeated', 4]);
+});
+
+test('an answer of nothing is asked for once more; then it is said', async () => {
+  const nudged = await play([
+    call('forged_double', { a: 21 }),
+    { answer: ' \n' },
+    { answer: '42', last: ['Answer now'] },
+  ]);
+  assert.deepEqual([nudged.end.answer, nudged.end.rounds], ['42', 3]);
+  const { end, events } = await play([{ answer: '', again: true }]);
+  assert.equal(end.answer, '');
+  assert.ok(events.some((event) => event.type === 'notice' && /answered nothing/.test(event.text)));
+});
+
+test('what a model thought goes back with its calls, and is gone in the next turn', async () => {
+  const thought = { thinking: 'I need 21 twice.', ...call('forged_double', { a: 21 }) };
+  const { asked, messages } = await play([thought, { answer: '42' }]);
+  const back = asked[1]?.messages.find(({ role }) => role === 'assistant');
+  assert.equal(back?.thinking, 'I need 21 twice.');
+  const more: ChatMessage[] = [...messages, { role: 'user', content: 'And 4?' }];
+  const next = await play([{ answer: '8' }], { messages: more });
+  assert.ok(next.asked[0]?.messages.every(({ thinking }) => thinking === undefined));
+});
+
+test('thinking that goes in circles is stopped', async () => {
+  const { events, end } = await play([
+    { thinking: 'wait, let me think again. '.repeat(40), answer: 'never' },
+    { answer: '42' },
+  ]);
+  assert.ok(events.some((event) => event.type === 'notice' && /repeat itself/.test(event.text)));
+  assert.equal(end.answer, '42');
 });

@@ -1,6 +1,6 @@
 import { jsonOrNothing } from '../../kit/json.ts';
 import { z } from 'zod';
-import type { ChatMessage, ChatRequest, Model, ToolCall } from '../../kit/model.ts';
+import type { ChatDone, ChatMessage, ChatRequest, Model, ToolCall } from '../../kit/model.ts';
 import type { JsonObject } from '../../kit/tool.ts';
 import type { HostTool } from '../mcp/connections.ts';
 import { offered } from './offered.ts';
@@ -10,6 +10,7 @@ import type { Window } from './window.ts';
 /** Tokens of a choice, and of arguments: code is the longest there is. A small model that rambles is cut. */
 const CHOICE_TOKENS = 64;
 const ARGUMENT_TOKENS = 2048;
+const THOUGHT_TOKENS = 4096;
 /** The choice that ends the turn. */
 const ANSWER = 'answer';
 
@@ -20,6 +21,10 @@ interface ChooseScope {
   messages: ChatMessage[];
   signal: AbortSignal;
   window: Window;
+  /** Compares what was read with what was sent. */
+  measured: (request: ChatRequest, done: ChatDone) => Promise<void>;
+  /** It thinks whatever it is told, and what it thinks counts as written. */
+  thinks: boolean;
 }
 
 /**
@@ -84,12 +89,12 @@ async function constrained(
     messages: [systemText(scope.system, tools), ...asText(scope.messages), ...question],
     format,
     think: false,
-    options: { temperature: 0, num_predict: most },
+    options: { temperature: 0, num_predict: scope.thinks ? most + THOUGHT_TOKENS : most },
   });
   let text = '';
   for await (const event of scope.model.chat(request, scope.signal)) {
     if (event.type === 'text') text += event.text;
-    else if (event.type === 'done') scope.window.read(request, event);
+    else if (event.type === 'done') await scope.measured(request, event);
     if (repeats(text)) break;
   }
   return z.record(z.string(), z.unknown()).catch({}).parse(jsonOrNothing(text));

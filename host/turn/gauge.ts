@@ -5,12 +5,16 @@ import type { ChatMessage, ChatRequest, OfferedTool } from '../../kit/model.ts';
 
 type Prompt = Pick<ChatRequest, 'messages' | 'tools'>;
 
-/** What a picture costs is the model's secret; these are the tokens of a common size. */
+/** What a picture costs is the model's secret until it was shown one; these are the tokens of a common size. */
 const PICTURE_TOKENS = 800;
+const LEAST_PICTURE = 32;
+const MOST_PICTURE = 20_000;
 /** What a chat template puts around a message. */
 const MESSAGE_TOKENS = 4;
 /** Answers that a correction is learned from, weighed towards the newer ones. */
 const NEWEST = 0.4;
+/** How far past its limit a refused prompt is taken to be: nobody says how long it was. */
+const RAISE = 1.2;
 const factors = z.record(z.string(), z.number().min(0.3).max(4));
 
 interface Known {
@@ -38,6 +42,9 @@ export class Gauge {
   /** Tokens that a rough one of what is added counts: without the template's own words, which come once. */
   readonly #slopes = new Map<string, number>();
 
+  /** Tokens of a picture, by model; for this conversation, since its size counts as well. */
+  readonly #pictures = new Map<string, number>();
+
   /** Without a home nothing is kept. */
   constructor(home?: string) {
     this.#file = home && join(home, 'cache', 'tokens.json');
@@ -56,7 +63,7 @@ export class Gauge {
     const last = this.#last.get(model);
     const tools = toolTokens(prompt);
     const shared = last && last.tools === tools ? common(last.parts, parts) : 0;
-    const pictures = picturesOf(prompt) * PICTURE_TOKENS;
+    const pictures = picturesOf(prompt) * this.#pictureTokens(model);
     if (!last || shared === 0) return Math.ceil((sum(parts) + tools) * factor) + pictures;
     const slope = this.#slopes.get(model) ?? factor;
     const more = sum(parts.slice(shared)) - sum(last.parts.slice(shared));
@@ -68,8 +75,14 @@ export class Gauge {
     const parts = partsOf(prompt);
     const tools = toolTokens(prompt);
     const guess = sum(parts) + tools;
-    if (guess < 20 || counted < 20 || picturesOf(prompt) > 0) return;
+    if (guess < 20 || counted < 20) return;
     const before = this.#factors.get(model);
+    const pictures = picturesOf(prompt);
+    if (pictures > 0) {
+      // Of a model that is not known yet nothing tells words and pictures apart.
+      if (before !== undefined) this.#pictures.set(model, costOf(counted - guess * before, pictures));
+      return;
+    }
     const now = weighed(before, counted / guess);
     const last = this.#last.get(model);
     if (last && last.tools === tools) {
@@ -82,6 +95,29 @@ export class Gauge {
     this.#last.set(model, { parts, tools, counted });
     this.#factors.set(model, now);
     if (before === undefined || Math.abs(now - before) > 0.02) this.#keep();
+  }
+
+  /** A server refused a prompt as longer than `size`: what was estimated is raised past that. False where it already was. */
+  raise(model: string, prompt: Prompt, size: number): boolean {
+    const guess = sum(partsOf(prompt)) + toolTokens(prompt);
+    const before = this.#factors.get(model) ?? 1;
+    const pictures = picturesOf(prompt);
+    if (pictures > 0) {
+      const cost = costOf(size * RAISE - guess * before, pictures);
+      if (cost <= this.#pictureTokens(model)) return false;
+      this.#pictures.set(model, cost);
+      return true;
+    }
+    const now = Math.min(4, Math.max(before, (size / Math.max(1, guess)) * RAISE));
+    if (now <= before) return false;
+    this.#last.delete(model);
+    this.#slopes.delete(model);
+    this.#factors.set(model, now);
+    return true;
+  }
+
+  #pictureTokens(model: string): number {
+    return this.#pictures.get(model) ?? PICTURE_TOKENS;
   }
 
   /** A lost correction is learned again: no write is worth an error. */
@@ -114,7 +150,8 @@ const parts = new WeakMap<ChatMessage, Part>();
 /** A conversation is measured several times a round: each message is counted once, until it is changed. */
 function partsOf({ messages }: Prompt): Part[] {
   return messages.map((message) => {
-    const { content, tool_calls: calls } = message;
+    const { content: said, thinking = '', tool_calls: calls } = message;
+    const content = thinking ? `${thinking}\n${said}` : said;
     const before = parts.get(message);
     if (before && before.content === content && before.calls === calls) return before;
     const text = calls ? `${content} ${JSON.stringify(calls)}` : content;
@@ -140,6 +177,9 @@ function weighed(before: number | undefined, seen: number): number {
   const bounded = Math.min(4, Math.max(0.3, seen));
   return before === undefined ? bounded : before + (bounded - before) * NEWEST;
 }
+
+const costOf = (tokens: number, pictures: number) =>
+  Math.min(MOST_PICTURE, Math.max(LEAST_PICTURE, Math.ceil(tokens / pictures)));
 
 const sum = (parts: Part[]) => parts.reduce((tokens, part) => tokens + part.tokens, 0);
 

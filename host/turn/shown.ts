@@ -8,7 +8,7 @@ const PINNED = ['sandbox_run_code', 'sandbox_execute_task', 'sandbox_forge_tool'
 const MOST_FOUND = 6;
 
 /** The host's own tool: how a model reaches those that it is not shown. */
-const FIND_TOOLS: HostTool = {
+export const FIND_TOOLS: HostTool = {
   name: 'find_tools',
   server: 'kuznia',
   title: 'Find tools',

@@ -41,7 +41,7 @@ export async function estimateErrors(model: Model, name: string, signal: AbortSi
     const guess = window.gauge.estimate(name, request);
     const { text, done } = await complete(model, request, signal);
     errors.push(Math.abs(guess - done.promptTokens) / done.promptTokens);
-    window.read(request, done);
+    await window.read(request, done);
     messages.push({ role: 'assistant', content: text });
   }
   return errors;
