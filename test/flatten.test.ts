@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { flatten } from '../host/turn/flatten.ts';
+import { chatBody } from './doubles/ollama-wire.ts';
 
 const one = (schema: object) => flatten({ type: 'object', properties: { a: schema } })['properties'];
 
@@ -95,3 +96,63 @@ test('what templates do not keep is not sent', () => {
   });
   assert.deepEqual(flat, { type: 'object', properties: { a: { type: 'string' } } });
 });
+
+test('bounds and defaults are said in words, since templates never see them', () => {
+  assert.deepEqual(one({ type: 'integer', minimum: 1, maximum: 100, default: 20, description: 'a page' }), {
+    a: { type: 'integer', description: 'a page (at least 1, at most 100, default 20)' },
+  });
+  assert.deepEqual(one({ type: 'boolean', default: false }), {
+    a: { type: 'boolean', description: 'default false' },
+  });
+  assert.deepEqual(one({ type: 'array', default: [] }), { a: { type: 'array' } });
+});
+
+// One property that Go cannot read makes Ollama refuse the whole request, with all the other tools in it.
+const junk: Record<string, object> = {
+  'boolean schemas': { properties: { a: true, b: false } },
+  'types that are none': {
+    properties: { a: { type: 5 }, b: { type: [1, 'string'] }, c: { type: ['null'] }, d: { type: null } },
+  },
+  'required that is no list': {
+    required: true,
+    properties: { a: { type: 'object', required: 'b', properties: 3 } },
+  },
+  'descriptions and enums that are none': {
+    properties: { a: { description: { en: 'x' }, enum: { one: 1 } }, b: { description: null, enum: 'x' } },
+  },
+  'a root that may be null': { type: ['object', 'null'], properties: [] },
+  'references to what is not there': {
+    properties: { a: { $ref: 5 }, b: { $ref: 'https://x.example/s' }, c: { $ref: '#/$defs/n' } },
+  },
+  'junk in branches': { anyOf: [true, null, { type: 7 }], properties: { a: { anyOf: 'x', oneOf: [false] } } },
+  'tuples and patterns': {
+    properties: {
+      a: { items: [{ type: 'string' }], prefixItems: [{}] },
+      b: { patternProperties: { '^x': {} } },
+    },
+  },
+  'lists of lists, a thousand deep': { properties: { a: nested('items', 1000) } },
+  'objects, a thousand deep': { properties: { a: nested('x', 1000) } },
+  'all of all of all': { allOf: [nested('allOf', 300)] },
+};
+
+function nested(kind: string, depth: number): object {
+  let schema: object = { type: 'string' };
+  for (let n = 0; n < depth; n++) {
+    if (kind === 'items') schema = { type: 'array', items: schema };
+    else if (kind === 'allOf') schema = { allOf: [schema] };
+    else schema = { type: 'object', properties: { [kind]: schema } };
+  }
+  return schema;
+}
+
+for (const [what, schema] of Object.entries(junk)) {
+  test(`Ollama can read what becomes of ${what}`, () => {
+    const parameters = flatten({ ...schema });
+    const body = { tools: [{ type: 'function', function: { name: 'f', description: '', parameters } }] };
+    const parsed = chatBody.safeParse(JSON.parse(JSON.stringify(body)));
+    assert.ok(parsed.success, JSON.stringify([parsed.error?.issues, parameters]).slice(0, 600));
+    assert.equal(parameters['type'], 'object');
+    assert.ok(JSON.stringify(parameters).length < 2_000);
+  });
+}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { redact } from '../../kit/secrets.ts';
 import type { JsonObject } from '../../kit/tool.ts';
 import type { Answer, HostTool } from '../mcp/connections.ts';
 import { matches } from './pattern.ts';
@@ -74,7 +75,30 @@ export function toolDigest({ server, name, description, inputSchema, effect }: H
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
-/** A call as a person would make it at the command line. */
+/** A call as a person would make it at the command line: the exact one, in signs that a terminal shows. */
 export function asCommand(tool: string, args: JsonObject): string {
-  return `kuznia call ${tool} '${JSON.stringify(args).replaceAll("'", String.raw`'\''`)}'`;
+  return `kuznia call ${quoted(tool)} ${quoted(shownJson(args))}`;
+}
+
+/** One word of a POSIX shell, whatever is in it. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+
+/** The same JSON, with what a terminal would obey or not show written as escapes. */
+export const shownJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu, (sign) =>
+    sign
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+
+const MOST_SHOWN = 4_000;
+
+/** What a call would be made with, for a person to decide on: secrets by name, of a long text its beginning and its end. */
+export function shownCall(tool: string, args: JsonObject): string {
+  const text = `${tool} ${redact(shownJson(args))}`;
+  if (text.length <= MOST_SHOWN) return text;
+  const [head, tail] = [text.slice(0, MOST_SHOWN * 0.6), text.slice(-MOST_SHOWN * 0.4)];
+  return `${head}\n[… ${text.length - head.length - tail.length} of ${text.length} characters are not shown …]\n${tail}`;
 }

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { copiedWarning } from './approval.ts';
+import { copiedWarning, shownCall } from './approval.ts';
 import { Approvals, type PendingApproval } from './approvals.ts';
 import { painter } from '../terminal/display.ts';
 import { EXIT, UsageError, type Io } from '../terminal/io.ts';
@@ -73,7 +73,7 @@ export async function forgetTool(home: string, tool: string, io: Io): Promise<nu
 function shown(approval: PendingApproval, io: Io): string {
   const { id, tool, arguments: args, client, question, copied, at } = approval;
   const { bold, dim, red } = painter(io);
-  const head = `${bold(id)}  ${clean(tool)} ${clean(JSON.stringify(args))}`;
+  const head = `${bold(id)}  ${clean(shownCall(tool, args))}`;
   const why = question === undefined ? '' : `\n  ${clean(question)}`;
   const warning = copied === undefined ? '' : `\n  ${red('!')} ${clean(copiedWarning(copied))}`;
   return `${head}${why}${warning}\n  ${dim(`asked by ${clean(client)}, ${at.slice(0, 16).replace('T', ' ')} UTC`)}`;

@@ -1,4 +1,4 @@
-import { copiedWarning, type Approval, type Approve } from './approval.ts';
+import { copiedWarning, shownCall, type Approval, type Approve } from './approval.ts';
 import type { Toolbox } from '../mcp/connections.ts';
 import { painter, type TurnDisplay } from '../terminal/display.ts';
 import type { Io } from '../terminal/io.ts';
@@ -37,7 +37,7 @@ export function decider(options: {
     const once = approval.question !== undefined || approval.copied !== undefined;
     const more = options.keep ? ', [a]lways in this session, [f]or good' : ', [a]lways in this session';
     const answer = await prompt.confirm(
-      `${bold(`Allow ${approval.tool}?`)} [y]es${once ? '' : more}, [N]o: `,
+      `${bold(`Allow ${clean(approval.tool)}?`)} [y]es${once ? '' : more}, [N]o: `,
     );
     if (!once && answer === 'always') options.allow(approval.tool);
     if (!once && answer === 'forever') await options.keep?.(approval.tool);
@@ -51,7 +51,7 @@ async function preview(
   connections: Toolbox,
   signal: AbortSignal,
 ): Promise<string> {
-  const call = `${tool} ${JSON.stringify(args)}`;
+  const call = shownCall(tool, args);
   if (!tool.startsWith('sandbox_') || typeof args['name'] !== 'string') return call;
   const version = typeof args['version'] === 'string' ? { version: args['version'] } : {};
   const shown = await connections.call('sandbox_show_tool', { name: args['name'], ...version }, { signal });

@@ -9,6 +9,9 @@ import { visible } from '../terminal/text.ts';
 
 /** Of one server; past this nobody finds anything. */
 const MOST_TOOLS = 2_000;
+const MOST_PAGES = 200;
+/** A schema past this would be most of any context. */
+const MOST_SCHEMA = 200_000;
 /** A foreign description may be long; no model reads more. */
 const MOST_DESCRIPTION = 4_000;
 
@@ -20,10 +23,19 @@ const listed = z.object({
   name: z.string().min(1).max(200),
   title: z.string().optional().catch(undefined),
   description: z.string().catch(''),
-  inputSchema: z.record(z.string(), z.unknown()).catch({ type: 'object' }),
+  inputSchema: z.record(z.string(), z.unknown()).refine(isSchema).catch({ type: 'object' }),
   annotations: hints.catch({}).optional(),
 });
 const page = z.object({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
+
+/** As far as this can be told without reading it: of a size, and not nested until the stack ends. */
+function isSchema(value: JsonObject): boolean {
+  try {
+    return JSON.stringify(value).length <= MOST_SCHEMA;
+  } catch {
+    return false;
+  }
+}
 
 interface Wanted {
   name: string;
@@ -39,6 +51,7 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
   const found: HostTool[] = [];
   const seen = new Set<string>();
   let cursor: string | undefined;
+  const cursors = new Set<string>();
   do {
     const params = cursor === undefined ? {} : { cursor };
     // Our own schema: the SDK's would refuse the whole list for one bad tool, and compile every output schema.
@@ -64,7 +77,10 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
       });
     }
     cursor = answer.nextCursor;
-  } while (cursor !== undefined && found.length < MOST_TOOLS);
+    // Pages that lead back to one that was read, or on and on, end here; what they told so far counts.
+    if (cursor === undefined || cursors.has(cursor) || cursors.size >= MOST_PAGES) break;
+    cursors.add(cursor);
+  } while (found.length < MOST_TOOLS);
   return found;
 }
 

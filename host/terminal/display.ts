@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kit/tool.ts';
+import { redact } from '../../kit/secrets.ts';
 import { copiedNote } from '../approvals/approval.ts';
 import type { Io } from './io.ts';
 import type { TurnEvent } from '../turn/loop.ts';
@@ -187,7 +188,7 @@ export class TurnDisplay {
 function shortArguments(args: JsonObject): string {
   const [first, ...others] = Object.values(args);
   const shown = others.length === 0 && typeof first === 'string' ? `"${first}"` : JSON.stringify(args);
-  return shown === '{}' ? '' : fit(clean(shown), 60);
+  return shown === '{}' ? '' : fit(clean(redact(shown.slice(0, 600))), 60);
 }
 
 const says = (key: string, one: unknown) =>

@@ -6,8 +6,8 @@ export function clean(text: string): string {
     .replace(/\r\n?/g, '\n')
     .replace(/[^\P{Cc}\n\t]/gu, '')
     .replace(
-      /[\p{Bidi_C}\u200b\u2060-\u2064\ufeff]/gu,
-      (hidden) => `\\u${hidden.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      /[\p{Bidi_C}\u00ad\u115f\u1160\u180e\u200b\u2028\u2029\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]/gu,
+      (hidden) => `\\u${(hidden.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
     );
 }
 
@@ -29,7 +29,11 @@ export function displayWidth(text: string): number {
 
 /** The text on one line of at most `columns`, with an ellipsis where it was cut. */
 export function fit(text: string, columns: number): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+  // No line holds more of it: a megabyte need not be measured.
+  const line = text
+    .slice(0, 20 * columns + 400)
+    .replace(/\s+/g, ' ')
+    .trim();
   if (displayWidth(line) <= columns) return line;
   let kept = '';
   let width = 1;

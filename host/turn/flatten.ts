@@ -5,18 +5,11 @@ import type { JsonObject } from '../../kit/tool.ts';
 const DEEPEST = 6;
 const MOST_CHARS = 400;
 const MOST_PARTS = 2_000;
-/** What chat templates and small models read; the server checks the rest. */
-const KEPT = [
-  'type',
-  'description',
-  'enum',
-  'properties',
-  'required',
-  'items',
-  'default',
-  'minimum',
-  'maximum',
-];
+/**
+ * What Ollama passes on to chat templates (`api.ToolProperty`); it refuses the whole request where one of them has not the
+ * type that it should. The server of the tool checks the rest.
+ */
+const KEPT = ['type', 'description', 'enum', 'properties', 'required', 'items'];
 
 /**
  * A tool's schema as chat templates keep it: `$ref` put in place, `anyOf` and its kin joined, nulls dropped (what may be
@@ -49,19 +42,37 @@ function flat1(schema: JsonObject, scope: Scope, path: string[]): JsonObject {
     const value = joined[key];
     if (value === undefined) continue;
     if (key === 'properties' && isObject(value)) flat[key] = flatProperties(value, scope, path);
-    else if (key === 'items') flat[key] = isObject(value) ? flat1(value, scope, [...path, '*']) : {};
-    else if (key === 'description') flat[key] = typeof value === 'string' ? value.slice(0, MOST_CHARS) : '';
+    else if (key === 'items')
+      flat[key] = isObject(value) && path.length <= DEEPEST ? flat1({ ...value }, scope, [...path, '*']) : {};
+    else if (key === 'description' && typeof value === 'string') flat[key] = value.slice(0, MOST_CHARS);
     else if (key === 'type') flat[key] = lone(value);
-    else flat[key] = value;
+    else if (key === 'required') flat[key] = strings(value);
+    else if (key === 'enum' && Array.isArray(value)) flat[key] = value.filter((one) => one !== null);
   }
   if ('const' in joined) flat['enum'] = [joined['const']];
-  if (Array.isArray(flat['enum'])) flat['enum'] = flat['enum'].filter((one) => one !== null);
-  if (flat['default'] === null) delete flat['default'];
-  return flat;
+  const more = bounds(joined);
+  const said = flat['description'];
+  if (more) flat['description'] = typeof said === 'string' && said ? `${said} (${more})` : more;
+  return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
 }
 
-const plain = (schema: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries({ type: 'object', ...schema }).filter(([key]) => KEPT.includes(key)));
+/** What templates leave out, in words. */
+function bounds({ default: preset, minimum, maximum }: JsonObject): string {
+  const plainly = ['string', 'number', 'boolean'].includes(typeof preset) && preset !== '';
+  return [
+    typeof minimum === 'number' ? `at least ${minimum}` : '',
+    typeof maximum === 'number' ? `at most ${maximum}` : '',
+    plainly ? `default ${String(preset).slice(0, 60)}` : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** A place that is not looked into any further. */
+const plain = ({ type = 'object', description }: JsonObject): JsonObject => ({
+  type: lone(type) ?? 'object',
+  ...(typeof description === 'string' && { description: description.slice(0, MOST_CHARS) }),
+});
 
 function flatProperties(properties: JsonObject, scope: Scope, path: string[]): JsonObject {
   if (path.length > DEEPEST) return {};
@@ -74,10 +85,10 @@ function flatProperties(properties: JsonObject, scope: Scope, path: string[]): J
 }
 
 /** `["string", "null"]` is a string that may be left out. */
-function lone(type: unknown): unknown {
-  if (!Array.isArray(type)) return type;
-  const some = type.filter((one) => one !== 'null');
-  return some.length === 1 ? some[0] : some;
+function lone(type: unknown): string | string[] | undefined {
+  if (!Array.isArray(type)) return typeof type === 'string' ? type : undefined;
+  const some = strings(type).filter((one) => one !== 'null');
+  return some.length < 2 ? some[0] : some;
 }
 
 /** One schema for `allOf`, `anyOf` and `oneOf`: constants become one `enum`, objects one with the fields of all. */

@@ -2,6 +2,8 @@ import type { JsonObject } from '../../kit/tool.ts';
 
 /** A line of this length in an argument was not made up twice. */
 const LINE = 24;
+/** Of one argument: each is looked for in all that was read. */
+const MOST_LINES = 2_000;
 
 interface Limits {
   /** Shorter texts are everywhere, and not looked for. */
@@ -44,7 +46,7 @@ export class Outside {
       if (value.length < this.#limits.leastChars || own.includes(value)) return false;
       if (whole.includes(value)) return true;
       return text
-        .split('\n')
+        .split('\n', MOST_LINES)
         .map(plain)
         .some((line) => line.length >= LINE && !own.includes(line) && whole.includes(line));
     };
