@@ -21,6 +21,8 @@ import { programStates, type ProgramState } from './doctor/programs.ts';
 import { EXIT, parse, type Command, type Io } from './terminal/io.ts';
 import type { ServerState } from './mcp/link-types.ts';
 import { described } from './models/models.ts';
+import { bytes } from './models/pulling.ts';
+import { keptSessions } from './sessions/keeping.ts';
 import { modelOf, openTools } from './session.ts';
 import { clean, duration, wrap } from './terminal/text.ts';
 
@@ -32,7 +34,7 @@ Usage: kuznia doctor [--json]
   --json  {"ok", "checks": [{"name", "ok", "needed", "found", "fix"}],
           "servers": [{"name", "state", "reason", "tools"}], "roles": [{"role", "model", "why"}],
           "secrets": {"folder", "kept", "count"}, "codes": [{"name", "kind", "ok", "note"}],
-          "programs": [{"name", "path", "use", "get"}]}
+          "programs": [{"name", "path", "use", "get"}], "sessions": {"folder", "count", "bytes"}}
 The exit code is 1 when something that is needed is missing; a model is not needed to serve the tools.
 
 Example: kuznia doctor
@@ -62,9 +64,12 @@ export const command: Command = {
     const secrets = await secretState(home, io.env);
     const codes = await codeSources({ home, env: io.env });
     const programs = programStates(process.env);
+    const sessions = keptSessions(home);
     const ok = checks.every((check) => check.ok || !check.needed);
     if (values.json) {
-      io.out(`${JSON.stringify({ ok, version, checks, servers, roles, secrets, codes, programs })}\n`);
+      io.out(
+        `${JSON.stringify({ ok, version, checks, servers, roles, secrets, codes, programs, sessions })}\n`,
+      );
       return ok ? EXIT.done : EXIT.failed;
     }
     io.out(`${painter(io).bold(`Kuźnia ${version}`)}\n`);
@@ -72,6 +77,7 @@ export const command: Command = {
       ...servers.map(ofServer),
       ...roles.map(ofRole),
       ofSecrets(secrets),
+      ofSessions(sessions),
       ...codes.map(ofCodes),
       ...programs.flatMap(ofProgram),
     ];
@@ -112,6 +118,12 @@ function ofSecrets({ folder, kept, count, error }: SecretState): Check {
   const held = `${count} in ${folder}, encrypted; their key is in ${where}`;
   const found = error ?? (kept === undefined ? 'none is kept yet: kuznia secret add NAME' : held);
   return { name: 'secrets', ok: error === undefined, needed: false, found };
+}
+
+function ofSessions({ folder, count, bytes: size }: ReturnType<typeof keptSessions>): Check {
+  const kept = count === 0 ? 'none is kept yet' : `${count} conversations, ${bytes(size)}, in ${folder}`;
+  const found = `${kept}; sessions.keep_days in kuznia.json removes old ones, without it all are kept`;
+  return { name: 'sessions', ok: true, needed: false, found };
 }
 
 function ofCodes({ name, kind, ok, note }: CodeSource): Check {

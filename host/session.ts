@@ -11,12 +11,13 @@ import { writeExamples } from './retrieval/examples.ts';
 import { ToolIndex } from './retrieval/index.ts';
 import { openIndex } from './retrieval/open.ts';
 import { ownExamples } from './servers.ts';
+import { removeOld } from './sessions/keeping.ts';
 import { hostSettings, type HostSettings } from './settings.ts';
 import { Window } from './turn/window.ts';
 
 /** What a turn needs beside its conversation. */
 type ForTurns = Required<Pick<TurnOptions, 'rules' | 'kept' | 'index' | 'see'>> &
-  Pick<TurnOptions, 'mostTools' | 'maxRounds'>;
+  Pick<TurnOptions, 'mostTools' | 'maxRounds' | 'think'>;
 
 /** A model and the tools that it may use. */
 export interface Session {
@@ -58,6 +59,7 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
   const approvals = new Approvals(runtime.home);
   const own = await ownExamples();
   const { home } = runtime;
+  removeOld(home, settings.sessions.keep_days);
   const closing = new AbortController();
   let index = new ToolIndex({ home, examples: own });
   // Nobody waits for the embedding model: until it is there, tools are found by words.
@@ -85,6 +87,7 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
         kept: await approvals.kept(),
         mostTools: settings.budget.tools,
         maxRounds: settings.budget.rounds,
+        think: settings.think,
         see: (images, signal) =>
           describeImages(images, { model, info: current, settings: settings.models, signal }),
       };

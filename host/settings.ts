@@ -60,6 +60,12 @@ const known = {
     tools: z.int().min(1).max(40).optional(),
     rounds: z.int().min(1).max(100).optional(),
   }),
+  /** How much thinking models think; their own default when left out. */
+  think: z.union([z.boolean(), z.enum(['low', 'medium', 'high'])]),
+  sessions: z.strictObject({
+    /** Conversations that nobody went on with for longer are removed; kept until a person removes them when left out. */
+    keep_days: z.number().positive().optional(),
+  }),
 };
 
 export interface HostSettings {
@@ -67,6 +73,8 @@ export interface HostSettings {
   models: Partial<Record<Role, string>>;
   approve: ApproveRule[];
   budget: z.output<typeof known.budget>;
+  think?: z.output<typeof known.think>;
+  sessions: z.output<typeof known.sessions>;
 }
 
 const KEYS = ['mcpServers', 'servers', ...Object.keys(known)];
@@ -84,6 +92,8 @@ export function hostSettings(home: string): HostSettings {
     models: checked('models', known.models, file['models'] ?? {}),
     approve: checked('approve', known.approve, file['approve'] ?? []),
     budget: checked('budget', known.budget, file['budget'] ?? {}),
+    ...(file['think'] !== undefined && { think: checked('think', known.think, file['think']) }),
+    sessions: checked('sessions', known.sessions, file['sessions'] ?? {}),
   };
 }
 

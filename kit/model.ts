@@ -26,6 +26,8 @@ export interface OfferedTool {
   parameters: JsonObject;
 }
 
+export type Think = boolean | 'low' | 'medium' | 'high';
+
 export interface ChatRequest {
   model: string;
   messages: ChatMessage[];
@@ -33,7 +35,8 @@ export interface ChatRequest {
   /** A JSON Schema that the answer must follow. It suppresses tool calls: use one or the other. */
   format?: JsonObject;
   options?: { num_ctx?: number; temperature?: number; seed?: number; num_predict?: number; stop?: string[] };
-  think?: boolean;
+  /** Models of OpenAI's gpt-oss know levels only, and think whatever they are told. */
+  think?: Think;
   keep_alive?: string;
 }
 

@@ -1,4 +1,5 @@
 import { access, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { ModelInfo } from '../../kit/model.ts';
 import type { HostPrompt, Image } from '../mcp/connections.ts';
@@ -140,18 +141,22 @@ async function model(talk: Talk, name: string): Promise<void> {
 
 async function image(talk: Talk, rest: string): Promise<void> {
   if (rest === '') throw new UsageError('Name the file: /image photo.png What is this?');
-  const whole = rest.replace(/^(["'])(.*)\1$/, '$2');
-  const [, quoted, plain = '', message = ''] = /^(?:"([^"]+)"|(\S+))\s*(.*)$/s.exec(rest) ?? [];
+  const whole = pathOf(rest.replace(/^(["'])(.*)\1$/, '$2'));
+  const [, quoted, plain = '', message = ''] =
+    /^(?:["']([^"']+)["']|((?:\\.|\S)+))\s*(.*)$/s.exec(rest) ?? [];
   // A name with spaces needs no quotes where nothing follows it.
   const isWhole = await access(resolve(whole)).then(
     () => true,
     () => false,
   );
-  const path = isWhole ? whole : (quoted ?? plain);
+  const path = isWhole ? whole : pathOf(quoted ?? plain);
   talk.images.push(await readImage(resolve(path)));
   if (!isWhole && message !== '') await talk.say(message);
   else talk.io.out(`${clean(path)} goes with your next message.\n`);
 }
+
+/** As a shell would read it: terminals put a file in so when it is dropped on them. */
+const pathOf = (typed: string) => typed.replace(/^~(?=\/)/, homedir()).replace(/\\([ ()'"&])/g, '$1');
 
 function context({ io, meter, info, conversation }: Talk): void {
   const turns = `${conversation.turns.length} questions so far`;

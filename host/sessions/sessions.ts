@@ -235,7 +235,8 @@ function find(home: string, which: string | undefined): string {
   throw new UsageError(`There is no conversation ${which.slice(0, 60)}. See /sessions in the chat.`);
 }
 
-function files(home: string): { path: string; used: string }[] {
+/** Every conversation that is kept, the newest first. */
+export function files(home: string): { path: string; used: string }[] {
   let names: string[];
   try {
     names = readdirSync(folderOf(home));
@@ -244,9 +245,11 @@ function files(home: string): { path: string; used: string }[] {
   }
   return names
     .filter((name) => FILE.test(name))
-    .map((name) => {
+    .flatMap((name) => {
       const path = join(folderOf(home), name);
-      return { path, used: statSync(path).mtime.toISOString() };
+      // One that another process has just removed is none.
+      const used = statSync(path, { throwIfNoEntry: false })?.mtime.toISOString();
+      return used === undefined ? [] : [{ path, used }];
     })
     .sort((a, b) => b.used.localeCompare(a.used) || b.path.localeCompare(a.path));
 }

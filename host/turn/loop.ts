@@ -1,4 +1,4 @@
-import type { ChatMessage, Model, ModelInfo, ToolCall } from '../../kit/model.ts';
+import type { ChatMessage, Model, ModelInfo, Think, ToolCall } from '../../kit/model.ts';
 import { isObject } from '../../kit/json.ts';
 import { carryOut, resultMessage, type CallEvent, type CallRecord, type CallScope } from './calls.ts';
 import type { Image } from '../mcp/connections.ts';
@@ -42,8 +42,8 @@ export interface TurnOptions extends CallScope {
   mostTools?: number;
   /** Makes pictures fit for the model: as they are, or what they show in words. */
   see?: (images: Image[], signal: AbortSignal) => Promise<Seen>;
-  /** Whether a thinking model thinks; its own default when left out. */
-  think?: boolean;
+  /** Whether, or how much, a thinking model thinks; its own default when left out. */
+  think?: Think;
 }
 
 const MAX_ROUNDS = 12;
