@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -202,4 +202,33 @@ test('ours as a child of its own', async (t) => {
     PATH: process.env['PATH'] ?? '',
   });
   await until(async () => (await names()).includes('sandbox_run_code'));
+});
+
+test('a list whose pages lead in a circle, or never end, is what they told; a storm of changes disturbs nothing', async (t) => {
+  const settings = ['circle', 'endless', 'storm'].map((how) => foreign(how, [how]));
+  const { connections, names, signal } = await start(t, settings);
+  await until(async () => (await names()).length === 6);
+  assert.ok(connections.states().every(({ state }) => state === 'ready'));
+  assert.equal((await connections.call('storm_say', { text: 'a' }, { signal })).text, 'said a');
+  assert.equal((await connections.call('endless_say', { text: 'b' }, { signal })).text, 'said b');
+});
+
+test('a server behind a shell is gone when the host is, though it ends neither with its input nor when asked', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'kuznia-family-'));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  const note = join(home, 'pid');
+  const line = `"${process.execPath}" "${script}" stubborn "${note}"; true`;
+  const shell: ServerSetting = { kind: 'command', name: 'sh', command: 'sh', args: ['-c', line], env: {} };
+  const connections = await connect(doors([shell]), { home, journal: noJournal, env: {} });
+  await until(() => connections.states()[0]?.state === 'ready');
+  const pid = Number(await readFile(note, 'utf8'));
+  assert.ok(process.kill(pid, 0));
+  await connections.close();
+  await until(() => {
+    try {
+      return !process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+  });
 });

@@ -40,6 +40,8 @@ const forms: Record<string, string> = {
   'as OpenAI has it':
     '{"function": {"name": "get_weather", "arguments": "{\\"city\\": \\"Łódź\\", \\"days\\": 3}"}}',
   'Python-like': '[get_weather(city="Łódź", days=3)]',
+  'a call of Python at the end': 'I look it up.\n\nget_weather(\n  city="Łódź",\n  days=3,\n)\n',
+  'all in backticks': '`get_weather(city="Łódź", days=3)`',
   'Python in a fence': "```tool_code\nprint(get_weather(city='Łódź', days=3))\n```",
 };
 
@@ -63,6 +65,20 @@ const answers: Record<string, string> = {
   'a function in prose': 'You could use get_weather(city) for that.',
   'a broken one': '<tool_call>{"name": "get_weather", "arguments": {"city": </tool_call>',
   nothing: 'It rains.',
+  'a call of Python in the middle of an explanation':
+    'You can write\nget_weather(city="a")\nand you will get the weather.',
+  'an example of code':
+    'In Python you would write:\n```python\nimport weather\nprint(weather.get_weather(city="a"))\n```\nor so.',
+  'a quoted example':
+    'The log has:\n> <tool_call>{"name": "get_weather", "arguments": {"city": "a"}}</tool_call>',
+  'a tag in backticks':
+    'Write `<tool_call>{"name": "get_weather", "arguments": {"city": "a"}}</tool_call>` to call it.',
+  'a program that has a function of that name':
+    'Here is the function:\n```python\ndef get_weather(city="a"):\n    return fetch(city)\n```',
+  'a program that calls it among other things':
+    'Try this:\n```python\nfor city in cities:\n    pass\nget_weather(city="a")\nplot(x)\n```',
+  'JSON of another thing': '```json\n{"name": "get_weather", "version": "1.0", "arguments": "none"}\n```',
+  'a list of tools': '```json\n[{"name": "get_weather", "description": "Tells it."}]\n```',
 };
 
 for (const [name, text] of Object.entries(answers)) {

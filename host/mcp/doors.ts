@@ -85,8 +85,8 @@ interface Child {
 }
 
 async function child(how: Child): Promise<OpenDoor> {
-  const { StdioClientTransport } = await import('@modelcontextprotocol/client/stdio');
-  const transport = new StdioClientTransport({ ...how, stderr: 'pipe', maxBufferSize: MOST_BYTES });
+  const { ChildTransport } = await import('./child-transport.ts');
+  const transport = new ChildTransport({ ...how, stderr: 'pipe', maxBufferSize: MOST_BYTES });
   let said = '';
   // Read, so that a server which writes much is never blocked; only its last line is of use.
   transport.stderr?.on('data', (chunk: Buffer) => {

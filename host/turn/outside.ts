@@ -2,6 +2,8 @@ import type { JsonObject } from '../../kit/tool.ts';
 
 /** A line of this length in an argument was not made up twice. */
 const LINE = 24;
+/** Where something may be sent to or come from: whose it is counts, whatever stands around it. */
+const PLACE = /\b[a-z][\w+.-]*:\/\/[^\s"'<>)]{4,}|[\w.+-]+@[\w-]+\.[\w.-]+/g;
 /** Of one argument: each is looked for in all that was read. */
 const MOST_LINES = 2_000;
 
@@ -45,18 +47,25 @@ export class Outside {
       const value = plain(text);
       if (value.length < this.#limits.leastChars || own.includes(value)) return false;
       if (whole.includes(value)) return true;
-      return text
-        .split('\n', MOST_LINES)
-        .map(plain)
-        .some((line) => line.length >= LINE && !own.includes(line) && whole.includes(line));
+      const lines = text.split('\n', MOST_LINES).map(plain);
+      const places = value.slice(0, this.#limits.mostChars).match(PLACE) ?? [];
+      return [...lines.filter((line) => line.length >= LINE), ...places.slice(0, MOST_LINES)].some(
+        (part) => !own.includes(part) && whole.includes(part),
+      );
     };
     return Object.entries(args).flatMap(([name, value]) => (leaves(value).some(isCopied) ? [name] : []));
   }
 }
 
-/** As it is compared: JSON's escapes undone, white space and case of no weight. */
+/** As it is compared: JSON's escapes undone, white space, case and hidden signs of no weight. */
 const plain = (text: string) =>
-  text.replaceAll('\\n', ' ').replaceAll('\\"', '"').replace(/\s+/g, ' ').trim().toLowerCase();
+  text
+    .replaceAll('\\n', ' ')
+    .replaceAll('\\"', '"')
+    .replace(/\p{Cf}+/gu, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .toLowerCase();
 
 function leaves(value: unknown): string[] {
   if (typeof value === 'string') return [value];

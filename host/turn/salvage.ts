@@ -21,8 +21,9 @@ const named = z
 export function salvage(text: string, tools: HostTool[]): ToolCall[] {
   if (text.length > MOST_CHARS || !/[{(]/.test(text)) return [];
   const known = new Map(tools.map((tool) => [tool.name, tool]));
+  const own = withoutQuotes(text);
   for (const found of [tagged, marked, fenced, bare, python]) {
-    const calls = found(text, known).slice(0, MOST_CALLS);
+    const calls = found(own, known).slice(0, MOST_CALLS);
     const fitting = calls.flatMap(({ name, args }): ToolCall[] => {
       const tool = known.get(name);
       const fitted = tool && fitArguments(tool.inputSchema, args);
@@ -31,6 +32,12 @@ export function salvage(text: string, tools: HostTool[]): ToolCall[] {
     if (fitting.length > 0) return fitting;
   }
   return [];
+}
+
+/** What is quoted, or stands as code in a sentence, is talked about; a call that is all in backticks is one. */
+function withoutQuotes(text: string): string {
+  const [, alone] = /^\s*`([^`\n]+)`\s*$/.exec(text) ?? [];
+  return alone ?? text.replace(/^[ \t]*>.*$/gm, '').replace(/(?<!`)`[^`\n]+`(?!`)/g, '');
 }
 
 interface Written {
@@ -123,19 +130,34 @@ const WORDS: Record<string, unknown> = {
   null: null,
 };
 
-/** `name(a=1, b='x')` on a line of its own, in brackets, or in a fence. */
+/** `name(a=1, b='x')`, as in Python: all that a fence holds, or the end of the answer. Among other code it is an example. */
 function python(text: string, known: Tools): Written[] {
-  const calls: Written[] = [];
-  for (const [whole, name = ''] of text.matchAll(/(?:^|\n|\[)\s*(?:print\()?([a-z]\w*)\(/g)) {
-    if (!known.has(name)) continue;
-    const from = text.indexOf(whole) + whole.length;
-    const args = keywords(text.slice(from));
-    if (args) calls.push({ name, args });
+  const fences = [...text.matchAll(/```\w*\s*\n([\s\S]*?)```/g)];
+  if (fences.length > 0) return fences.flatMap(([, inside = '']) => callsOnly(inside, known));
+  const starts = [...text.matchAll(/(?:^|\n)\s*(?:\[\s*)?(?:print\()?[a-z]\w*\(/g)].slice(0, MOST_CALLS * 4);
+  for (const { index } of starts) {
+    const calls = callsOnly(text.slice(index), known);
+    if (calls.length > 0) return calls;
   }
-  return calls;
+  return [];
 }
 
-function keywords(text: string): JsonObject | undefined {
+/** The calls that a text is made of; none where it is made of anything else as well. */
+function callsOnly(text: string, known: Tools): Written[] {
+  const calls: Written[] = [];
+  let rest = text;
+  for (;;) {
+    rest = rest.replace(/^(?:[\s[\](),;]|print\()+/, '');
+    if (rest === '') return calls;
+    const name = /^([a-z]\w*)\(/.exec(rest)?.[1];
+    const args = name && known.has(name) ? keywords(rest.slice(name.length + 1)) : undefined;
+    if (!name || !args) return [];
+    calls.push({ name, args: args.value });
+    rest = rest.slice(name.length + 1 + args.length);
+  }
+}
+
+function keywords(text: string): { value: JsonObject; length: number } | undefined {
   const args: JsonObject = {};
   let rest = text.trimStart();
   while (!rest.startsWith(')')) {
@@ -147,7 +169,7 @@ function keywords(text: string): JsonObject | undefined {
     args[key[1]] = value.value;
     rest = rest.slice(value.length).replace(/^\s*,?\s*/, '');
   }
-  return args;
+  return { value: args, length: text.length - rest.length + 1 };
 }
 
 function literal(text: string): { value: unknown; length: number } | undefined {

@@ -1,0 +1,72 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { command } from '../../kit/command.ts';
+
+/** A process, with when it began: a number is given out again after it ends. */
+interface Process {
+  pid: number;
+  parent: number;
+  began: string;
+}
+
+/**
+ * What a program started, and what that started: `npx` and shells leave the server itself behind when they are ended, and not
+ * every server ends with its input.
+ */
+export async function descendants(pid: number): Promise<Process[]> {
+  const all = await processes();
+  const found: Process[] = [];
+  const parents = new Set([pid]);
+  // A child has mostly a higher number than its parent, but numbers start anew at some time.
+  for (let grew = true; grew;) {
+    grew = false;
+    for (const one of all) {
+      if (parents.has(one.pid) || !parents.has(one.parent)) continue;
+      parents.add(one.pid);
+      found.push(one);
+      grew = true;
+    }
+  }
+  return found;
+}
+
+/** Ends those that are still there. */
+export async function endAll(family: Process[]): Promise<void> {
+  if (family.length === 0) return;
+  const there = new Map((await processes()).map((one) => [one.pid, one.began]));
+  for (const { pid, began } of family) {
+    if (there.get(pid) !== began) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended by itself.
+    }
+  }
+}
+
+/** From /proc on Linux, else from `ps` (POSIX); none on Windows, where a process takes its children with it by `taskkill` only. */
+async function processes(): Promise<Process[]> {
+  if (process.platform === 'win32') return [];
+  const names = await readdir('/proc').catch((): string[] => []);
+  const numbers = names.filter((name) => /^\d+$/.test(name));
+  if (numbers.length === 0) return listed();
+  const read = numbers.map(async (name) => {
+    const text = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
+    // proc(5): the name in brackets may hold anything; parent is the 4th field, start time the 22nd, a zombie's state Z.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const [state, parent, began] = [fields[0], fields[1], fields[19]];
+    return parent && began && state !== 'Z' ? [{ pid: Number(name), parent: Number(parent), began }] : [];
+  });
+  return (await Promise.all(read)).flat();
+}
+
+async function listed(): Promise<Process[]> {
+  try {
+    const { stdout } = await command('ps', ['-A', '-o', 'pid=,ppid=,lstart='], { deadlineMs: 2_000 });
+    return stdout.split('\n').flatMap((line) => {
+      const [, pid, parent, began] = /^\s*(\d+)\s+(\d+)\s+(.+)$/.exec(line) ?? [];
+      return pid && parent && began ? [{ pid: Number(pid), parent: Number(parent), began }] : [];
+    });
+  } catch {
+    return [];
+  }
+}
