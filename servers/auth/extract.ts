@@ -1,5 +1,6 @@
 import { htmlText } from './html.ts';
-import { contextScore, speaksOfCodes, wordScore } from './signals.ts';
+import { contextScore } from './signals.ts';
+import { subjectOf, wordScore, type Subject } from './words.ts';
 
 /** What a message says, however it came. */
 export interface MessageText {
@@ -25,6 +26,7 @@ const LONGEST = 20_000;
 const LONGEST_SUBJECT = 500;
 /** A text with more numbers than this is a report, and its code would not be found by a person either. */
 const MOST_TOKENS = 150;
+const SHORT = 300;
 const LEAST_SCORE = 4;
 /** Two that are closer than this are equally good: a person decides. */
 const LEAST_LEAD = 1.5;
@@ -39,14 +41,16 @@ export function extractCode(message: MessageText): Extracted {
   if (bound) return { kind: 'code', reason: `a line bound to ${bound.host}`, ...bound };
   const subject = prepared((message.subject ?? '').slice(0, LONGEST_SUBJECT));
   const text = prepared(body);
-  const about = speaksOfCodes(subject) || speaksOfCodes(text);
+  const about = subjectOf(`${subject}\n${text}`);
   const found = new Map<string, Candidate>();
+  const placed: Placed[] = [];
   for (const [part, isSubject] of [
     [subject, true],
     [text, false],
   ] as const) {
     for (const { code, at, end } of tokens(part)) {
       const one = scored(part, at, end, code, isSubject, about);
+      if (!isSubject) placed.push({ at, end, shape: shapeOf(part.slice(at, end)), candidate: one });
       const known = found.get(code);
       if (!known) found.set(code, one);
       // Said twice, as codes often are (subject and body): the better place counts, and a little more.
@@ -56,6 +60,10 @@ export function extractCode(message: MessageText): Extracted {
       }
     }
   }
+  // The only number that a short message about a code has.
+  const [only, ...rest] = [...found.values()].filter(({ score }) => score > 0);
+  if (only && rest.length === 0 && text.length < SHORT && about.codes && about.signingIn > about.business)
+    found.set(only.code, { ...only, score: only.score + 1, reasons: [...only.reasons, 'the only one'] });
   const good = [...found.values()]
     .filter(({ score }) => score >= LEAST_SCORE)
     .sort((a, b) => b.score - a.score);
@@ -63,7 +71,46 @@ export function extractCode(message: MessageText): Extracted {
   if (!first) return { kind: 'none' };
   if (second && first.score - second.score < LEAST_LEAD)
     return { kind: 'ambiguous', candidates: good.slice(0, 4) };
+  const list = alike(text, placed, first.code);
+  if (list.length > 1) return { kind: 'ambiguous', candidates: list.slice(0, 4) };
   return { kind: 'code', code: first.code, reason: first.reasons.join(', ') };
+}
+
+interface Placed {
+  at: number;
+  end: number;
+  /** `123-ABC` is `999-AAA`. */
+  shape: string;
+  candidate: Candidate;
+}
+
+const shapeOf = (token: string) =>
+  token.replace(/[A-Za-z\d]/g, (c) =>
+    /\d/.test(c) && token.match(/[A-Za-z]/) ? 'A' : /\d/.test(c) ? '9' : 'A',
+  );
+
+/** Others of the same look that stand in one list with the code: backup codes, or `482913 or 771204`. */
+function alike(text: string, placed: Placed[], code: string): Candidate[] {
+  const order = placed.toSorted((a, b) => a.at - b.at);
+  const start = order.findIndex(({ candidate }) => candidate.code === code);
+  if (start < 0) return [];
+  const neighbours = (step: 1 | -1) => {
+    const run: Placed[] = [];
+    for (let i = start; ; i += step) {
+      const [one, next] = [order[i], order[i + step]];
+      if (!one || !next || next.shape !== one.shape) return run;
+      const [left, right] = step > 0 ? [one, next] : [next, one];
+      if (
+        !/^[\s,;|/*.)\d-]{0,8}$|^,? (?:or|and|ou|et|oder|und|lub|albo|i|o|y) $/i.test(
+          text.slice(left.end, right.at),
+        )
+      )
+        return run;
+      run.push(next);
+    }
+  };
+  const codes = [...neighbours(-1).toReversed(), ...order.slice(start, start + 1), ...neighbours(1)];
+  return [...new Map(codes.map(({ candidate }) => [candidate.code, candidate])).values()];
 }
 
 /** The sign-in link of a message: https, on the host given or below it. Several different ones are refused. */
@@ -85,13 +132,15 @@ export function extractLinks(message: MessageText, host: string): string[] {
   return [...links];
 }
 
+/** Latin letters lose their accents, which an SMS often leaves out; those of other scripts keep their marks. */
+const unaccented = (text: string) =>
+  text.replace(/[\u00c0-\u024f]/g, (c) => special[c] ?? c.normalize('NFD').slice(0, 1));
+const special: Record<string, string> = { ł: 'l', Ł: 'L', ß: 'ss', ø: 'o', Ø: 'O', æ: 'ae', œ: 'oe' };
+
 /** The message's text, without what was forwarded or quoted: an old code in it is none. */
 function bodyOf({ text = '', html = '' }: MessageText): string {
   const plain = text.trim() === '' ? htmlText(html) : text;
-  const whole = plain
-    .slice(0, LONGEST * 4)
-    .normalize('NFKC')
-    .replace(/\r\n?/g, '\n');
+  const whole = plain.slice(0, LONGEST * 4).replace(/\r\n?/g, '\n');
   const quoted =
     /^(?:-{2,} ?(?:original|forwarded|ursprüngliche|weitergeleitete|message (?:d'origine|transféré)|mensaje (?:original|reenviado)|wiadomość|przekazana|転送|转发)[^\n]*|begin forwarded message:|_{20,}|(?:on|le|am|el|w dniu)\b[^\n]{5,120}(?:wrote|écrit|schrieb|escribió|pisze|napisał\(?a?\)?) ?:)\s*$/im.exec(
       whole,
@@ -112,11 +161,17 @@ function originBound(text: string): { host: string; code: string } | undefined {
 }
 
 /** Wide digits and letters become narrow ones; a wide comma or colon ends a number as a space does. */
-const folded = (text: string) => text.replace(/[，：；、]/g, (mark) => `${mark} `).normalize('NFKC');
+const folded = (text: string) => text.replace(/[，：；、！？]/g, (mark) => `${mark} `).normalize('NFKC');
 
-/** Same length or shorter, so that distances keep their meaning: links and addresses are no codes. */
+/** A code that is shown digit by digit, or half by half, each in a cell of its own. */
+const joined = (text: string) =>
+  text
+    .replace(/(?<=^|\n)(?:[0-9A-Z] ?\n){3,9}[0-9A-Z](?= ?(?:\n|$))/g, (cells) => cells.replace(/\s/g, ''))
+    .replace(/(?<=^|\n)\d{3}\n\d{3}(?=\n|$)/g, (cells) => cells.replace('\n', ' '));
+
+/** Links and addresses are no codes. */
 function prepared(text: string): string {
-  return folded(text)
+  return joined(unaccented(folded(text)))
     .replace(/\b(?:https?:\/\/|www\.)\S+/gi, ' ')
     .replace(/[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+/g, ' ')
     .replace(/[\u200b-\u200f\u2060\ufeff\u00ad]|\u034f/g, '')
@@ -131,11 +186,11 @@ interface Token {
 }
 
 // Neighbours that make a token part of something longer; letters of CJK scripts stand next to codes.
-const BEFORE = "(?<![A-Za-z0-9À-žА-я_]|[A-Za-z0-9][-./:,'’+]|[#$€£¥+])";
-const AFTER = "(?![A-Za-z0-9À-žА-я_]|[-./:,'’][A-Za-z0-9]|[%€£$])";
+const BEFORE = "(?<![A-Za-z0-9А-я_]|[A-Za-z0-9][-./:,'’+]|[#$€£¥+!])";
+const AFTER = "(?![A-Za-z0-9А-я_]|[-./:,'’][A-Za-z0-9]|[%€£$])";
 const FORMS = [
   // 123 456, 123-456, 1234 5678, 12 34 56
-  /\d{3}[ -]\d{3}|\d{4}[ -]\d{4}|\d{2}[ -]\d{2}[ -]\d{2}(?:[ -]\d{2})?|\d(?: \d){3,7}/,
+  /\d{3}[ -]\d{3}(?: \d{3}(?! ?\d))?|\d{4}[ -]\d{4}|\d{2} \d{3}|\d{2}[ -]\d{2}[ -]\d{2}(?:[ -]\d{2})?|\d(?: \d){3,7}/,
   // G-123456: the letters are the sender's mark
   /[A-Z]{1,3}-\d{4,8}/,
   /\d{4,10}/,
@@ -180,7 +235,7 @@ function scored(
   end: number,
   code: string,
   isSubject: boolean,
-  about: boolean,
+  about: Subject,
 ): Candidate {
   const reasons: string[] = [];
   let score = 0;
@@ -196,7 +251,9 @@ function scored(
     line.replace(/[\s*_=|.:。'"“”「」【】[\]<>-]/g, '') === text.slice(at, end).replace(/[\s-]/g, '');
   const words = wordScore(text, at, end, about);
   add(words.points, words.why);
-  if (alone) add(words.points > 0 ? 2 : 1, 'alone on its line');
+  // Where a message about signing in shows one number by itself, that is what it was sent for.
+  const shown = !isSubject && about.signingIn > 0 && about.business <= about.signingIn ? 2.5 : 1;
+  if (alone) add(words.points > 2 ? 2 : shown, 'alone on its line');
   if (isSubject && words.points > 0) add(1, 'in the subject');
   if (/^\d+$/.test(code))
     add(code.length === 6 ? 1.5 : code.length <= 8 ? 0.5 : -1.5, `${code.length} digits`);
@@ -206,5 +263,12 @@ function scored(
     add(alone || /[:：] ?$/.test(text.slice(lineStart, at)) ? 0 : -2, 'small letters');
   else add(0.5, 'letters and digits');
   for (const { points, why } of contextScore(text, at, end, code)) add(points, why);
+  if (about.signingIn >= 2 && !isSubject && text.slice(0, at).trim() === '') add(1, 'first in the message');
+  // Many languages write thousands so.
+  if (/^\d{2} \d{3}$/.test(text.slice(at, end)) && !/[:：]\s*$/.test(text.slice(lineStart, at)))
+    add(-3, 'looks like an amount');
+  // A receipt, a parcel, an appointment: their codes open no account.
+  if (about.business > about.signingIn)
+    add(about.signingIn === 0 ? -4 : -1, 'in a message about goods or visits');
   return { code, score, reasons };
 }

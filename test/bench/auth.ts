@@ -32,7 +32,9 @@ export async function auth(scope: Scope): Promise<Figure[]> {
 }
 
 function corpusFigures(): Figure[] {
-  const samples = readCorpus(readFileSync(`${root}test/fixtures/codes/corpus.tsv`, 'utf8'));
+  const [samples = [], later = []] = ['corpus', 'later'].map((name) =>
+    readCorpus(readFileSync(`${root}test/fixtures/codes/${name}.tsv`, 'utf8')),
+  );
   const guesses: Record<string, (sample: Sample) => string> = {
     ours(sample) {
       const found = extractCode(sample);
@@ -43,12 +45,23 @@ function corpusFigures(): Figure[] {
   };
   const detect = otpDetector();
   if (detect) guesses['@onedaydevelopers/otp-detector'] = detect;
-  const results = Object.entries(guesses).map(([name, guess]) => {
-    const { right, alarms } = judge(samples, guess);
-    return [name, { 'right %': right * 100, 'false alarms %': alarms * 100 }] as const;
-  });
+  const corpora: [string, Sample[]][] = [
+    ['', samples],
+    [', messages written later', later],
+  ];
+  const results = corpora.flatMap(([which, messages]) =>
+    Object.entries(guesses).map(([name, guess]) => {
+      const { right, alarms } = judge(messages, guess);
+      return [name + which, { 'right %': right * 100, 'false alarms %': alarms * 100 }] as const;
+    }),
+  );
   const { right, alarms, wrong } = judge(samples, guesses['ours'] ?? (() => '-'));
-  const details = { ...Object.fromEntries(results), messages: samples.length, wrong };
+  const details = {
+    ...Object.fromEntries(results),
+    messages: samples.length,
+    'written later': later.length,
+    wrong,
+  };
   return [
     figure({
       name: 'auth.codes',
