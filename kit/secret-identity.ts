@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { inKeyring, KeyringError } from './secret-keyring.ts';
 import { codeOf } from './secret-lock.ts';
 import { replaceFile } from './secret-write.ts';
 import { ToolError } from './tool.ts';
@@ -20,9 +21,6 @@ export interface IdentityPlace {
   write: (identity: string) => Promise<void>;
 }
 
-const KEYRING_MS = 5_000;
-const SERVICE = 'kuznia';
-
 /** The place that was chosen; undefined before the first secret is added. */
 export function chosenPlace(folder: string): IdentityPlace | undefined {
   let text: string;
@@ -41,24 +39,40 @@ export function chosenPlace(folder: string): IdentityPlace | undefined {
 }
 
 /**
- * The system's keyring where it keeps what it is given, else a file. The keyring holds the identity only and the secrets
- * stay in the age file either way: keyrings list nothing, cut long values (2,560 bytes on Windows) and replace nothing
- * atomically.
+ * The system's keyring where it keeps what it is given, else a file; with a fresh identity in it. One that is there
+ * already stays: it may open a store that was moved away. The keyring holds the identity only and the secrets stay in
+ * the age file either way: keyrings list nothing, cut long values (2,560 bytes on Windows) and replace nothing
+ * atomically. One that is locked is no reason to begin beside it.
  */
-export async function choosePlace(folder: string, env: NodeJS.ProcessEnv): Promise<IdentityPlace> {
-  const file = identityFile(folder);
-  const system = keyring(folder);
-  let place = file;
+export async function choosePlace(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  fresh: string,
+): Promise<IdentityPlace> {
   if (env['KUZNIA_KEYRING'] !== 'off' && (process.platform !== 'linux' || env['DBUS_SESSION_BUS_ADDRESS'])) {
+    const system = keyring(folder);
     try {
-      const probe = `probe-${process.pid}`;
-      await system.write(probe);
-      if ((await system.read()) === probe) place = system;
-    } catch {
-      // No keyring, or a locked one: the file does it.
+      if ((await begun(system, fresh)) !== undefined) return system;
+    } catch (error) {
+      if (!(error instanceof KeyringError)) throw error;
+      if (error.locked)
+        throw new StoreError(
+          `${error.message} Or keep the identity in a file of mode 0600 instead: set KUZNIA_KEYRING=off.`,
+        );
+      // No keyring, or none that keeps anything: the file does it.
     }
   }
-  return place;
+  const file = identityFile(folder);
+  await begun(file, fresh);
+  return file;
+}
+
+async function begun(place: IdentityPlace, fresh: string): Promise<string | undefined> {
+  const there = await place.read();
+  if (there?.startsWith('AGE-SECRET-KEY-')) return there;
+  await place.write(fresh);
+  const kept = await place.read();
+  return kept === fresh ? kept : undefined;
 }
 
 /** Written after the identity is in its place and before the first secrets are. */
@@ -83,32 +97,12 @@ function identityFile(folder: string): IdentityPlace {
   };
 }
 
-/** One entry a data folder; on Linux in the Secret Service, since the kernel's own keyring forgets at every start. */
+/** One entry a data folder. */
 function keyring(folder: string): IdentityPlace {
-  const entry = async () => {
-    const { AsyncEntry } = await import('@napi-rs/keyring');
-    return new AsyncEntry(SERVICE, folder, { linux: { store: 'secret-service' } });
-  };
-  const locked = (error: unknown) =>
-    new StoreError(
-      `The system's keyring did not give the identity (${error instanceof Error ? error.message : 'no answer'}). Unlock it, then try again.`,
-    );
   return {
     kept: 'keyring',
-    async read() {
-      try {
-        return (await (await entry()).getPassword(AbortSignal.timeout(KEYRING_MS))) ?? undefined;
-      } catch (error) {
-        throw locked(error);
-      }
-    },
-    async write(identity) {
-      try {
-        await (await entry()).setPassword(identity, AbortSignal.timeout(KEYRING_MS));
-      } catch (error) {
-        throw locked(error);
-      }
-    },
+    read: () => inKeyring(folder),
+    write: async (identity) => void (await inKeyring(folder, identity)),
   };
 }
 

@@ -117,9 +117,8 @@ export class SecretStore {
         `${this.#path()} is there but ${join(this.#folder, 'store.json')} is not. Write {"identity": "file"} or {"identity": "keyring"} into it, whichever holds the identity.`,
       );
     }
-    const place = await choosePlace(this.#folder, this.#env);
     const { generateX25519Identity } = await import('age-encryption');
-    await place.write(await generateX25519Identity());
+    const place = await choosePlace(this.#folder, this.#env, await generateX25519Identity());
     recordPlace(this.#folder, place);
     return place;
   }
@@ -127,7 +126,10 @@ export class SecretStore {
   async #identity(place: IdentityPlace): Promise<string> {
     const identity = await place.read();
     if (identity) return identity;
-    const where = place.kept === 'file' ? join(this.#folder, 'identity.txt') : "the system's keyring";
+    const where =
+      place.kept === 'file'
+        ? join(this.#folder, 'identity.txt')
+        : "the system's keyring (or this session has another keyring than the one where it was kept)";
     throw new StoreError(
       `The identity is gone from ${where}. Without it nothing in ${this.#path()} can be recovered: restore it from a backup, or begin anew: mv ${this.#folder} ${this.#folder}.lost, then kuznia secret add for each token, enrol two-factor apps again (services give recovery codes for this), and kuznia login.`,
     );
