@@ -14,7 +14,7 @@ const origin = 'https://bank.example';
 const from = '+48123456789';
 const use = { purpose: 'two-factor', origin } as const;
 const sid = `AC${'0'.repeat(32)}`;
-const key = 'webhook-signing-key-1';
+const key = 'kzcanary-signing-key-1';
 
 async function opened(t: TestContext, sms: object) {
   const port = await freePort();
@@ -85,6 +85,52 @@ test("Twilio's webhook: its signature over address and fields, one id once", asy
   const good = await post(body, { ...type, 'x-twilio-signature': signature });
   assert.deepEqual([good.status, await good.text()], [200, '<Response/>']);
   assert.equal(await code(ticket), '650031');
+});
+
+test("Twilio's webhook, as its own helpers check it: the port in the address or not, SHA-256 where a rule says so", async (t) => {
+  const address = 'https://hooks.example/sms/phone?x=1';
+  const { expect, code, post } = await opened(t, {
+    type: 'twilio',
+    account_sid: sid,
+    auth_token: 'secret://key',
+    public_url: address,
+  });
+  const send = (id: string, at: string, algorithm: string, headers: Record<string, string> = {}) => {
+    const fields = { Body: `Your code is 65003${id}`, From: from, MessageSid: `SM${id}` };
+    const text = at + Object.entries(fields).flat().join('');
+    const signature = createHmac(algorithm, key).update(text).digest('base64');
+    const type = 'application/x-www-form-urlencoded';
+    return post(new URLSearchParams(fields).toString(), {
+      'content-type': type,
+      'x-twilio-signature': signature,
+      ...headers,
+    });
+  };
+  const rule = { 'x-twilio-webhooks-signature-settings': 'key=WK1,algorithm=HMAC_SHA256' };
+  const withPort = 'https://hooks.example:443/sms/phone?x=1';
+  for (const [id, at, algorithm, headers] of [
+    ['1', withPort, 'sha1', {}],
+    ['2', address, 'sha256', rule],
+  ] as const) {
+    const ticket = await expect();
+    assert.equal((await send('9', 'https://hooks.example:444/sms/phone?x=1', 'sha1')).status, 403);
+    assert.equal((await send('9', address, 'sha1', rule)).status, 403);
+    assert.equal((await send(id, at, algorithm, headers)).status, 200);
+    assert.equal(await code(ticket), `65003${id}`);
+  }
+});
+
+test('SMS Gateway for Android: the same code, sent again, has the same messageId, and counts for the next login', async (t) => {
+  const { expect, code, post } = await opened(t, { type: 'android', signing_key: 'secret://key' });
+  for (const id of ['event-1', 'event-2']) {
+    const ticket = await expect('ACME');
+    const payload = { messageId: 'of-the-text', message: 'ACME code: 551826', sender: 'ACME' };
+    const body = JSON.stringify({ event: 'sms:received', id, payload });
+    const at = seconds();
+    const sent = await post(body, { 'x-timestamp': at, 'x-signature': hex(body + at) });
+    assert.equal(sent.status, 200);
+    assert.equal(await code(ticket), '551826');
+  }
 });
 
 test('SMS Gateway for Android: signature and time', async (t) => {

@@ -60,7 +60,18 @@ function receiver(ears: Ears, read: (delivery: Delivery) => Message | undefined)
 
 const twilioForm = z.object({ MessageSid: z.string(), From: z.string(), Body: z.string() });
 
-/** twilio.com/docs/usage/security: HMAC-SHA1 of the address and the sorted fields, each name before its value. */
+/** The address as configured, and with the port that its scheme has anyhow: Twilio signs either. */
+function addresses(url: string): string[] {
+  const [, scheme = '', host = '', rest = ''] = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(url) ?? [];
+  const port = scheme.toLowerCase() === 'https' ? ':443' : ':80';
+  if (host.endsWith(port)) return [url, `${scheme}://${host.slice(0, -port.length)}${rest}`];
+  return /:\d+$/.test(host) ? [url] : [url, `${scheme}://${host}${port}${rest}`];
+}
+
+/**
+ * twilio.com/docs/usage/security: HMAC of the address and the sorted fields, each name before its value. SHA-1, or
+ * SHA-256 where a webhook rule of the account says so.
+ */
 function twilioWebhook(
   key: string,
   url: string,
@@ -68,8 +79,11 @@ function twilioWebhook(
   { headers, body }: Delivery,
 ): Message | undefined {
   const fields = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const wanted = hmac('sha1', key, url + fields.flat().join('')).digest('base64');
-  if (!sameText(headers['x-twilio-signature'] ?? '', wanted)) return undefined;
+  const settings = headers['x-twilio-webhooks-signature-settings'] ?? '';
+  const algorithm = /algorithm=HMAC_SHA256/i.test(settings) ? 'sha256' : 'sha1';
+  const given = headers['x-twilio-signature'] ?? '';
+  const signed = (address: string) => hmac(algorithm, key, address + fields.flat().join('')).digest('base64');
+  if (!addresses(url).some((address) => sameText(given, signed(address)))) return undefined;
   const { MessageSid, From, Body } = twilioForm.parse(Object.fromEntries(fields));
   // The signature has no time in it: an id counts once.
   if (!replays.isNew(MessageSid)) return undefined;
@@ -78,8 +92,9 @@ function twilioWebhook(
 
 const androidEvent = z.object({
   event: z.literal('sms:received'),
+  /** Of this event. `messageId` in the payload is made of the text: a code that is sent again has the same. */
+  id: z.string().optional(),
   payload: z.object({
-    messageId: z.string().optional(),
     message: z.string(),
     sender: z.string().optional(),
     /** As versions before 1.40 named it. */
@@ -93,9 +108,9 @@ function androidWebhook(key: string, replays: Replays, { headers, body }: Delive
   const given = (headers['x-signature'] ?? '').toLowerCase();
   if (!sameText(given, hmac('sha256', key, body + at).digest('hex'))) return undefined;
   if (!replays.isNew(given, Number(at) * 1000)) return undefined;
-  const { payload } = androidEvent.parse(jsonOrNothing(body));
+  const { id, payload } = androidEvent.parse(jsonOrNothing(body));
   const from = payload.sender ?? payload.phoneNumber ?? '';
-  return { id: payload.messageId ?? given, from, text: payload.message, arrived: Date.now() };
+  return { id: id ?? given, from, text: payload.message, arrived: Date.now() };
 }
 
 const signedMessage = z.object({ from: z.string(), text: z.string(), id: z.string().optional() });

@@ -1,12 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Handles } from '../../kit/handles.ts';
-import { codeOf } from '../../kit/secret-lock.ts';
 import { registerCode, registerSecret } from '../../kit/secrets.ts';
 import { ToolError } from '../../kit/tool.ts';
 import { extractCode, extractLinks } from './extract.ts';
+import { claim } from './claims.ts';
 import { isFrom, type CodeSource, type Listening, type Message } from './source.ts';
 
 /** What a login waits for. */
@@ -65,7 +63,7 @@ export class Tickets {
       );
     }
     const until = Date.now() + expectation.withinMs;
-    const release = this.#claim(expectation, until);
+    const release = await claim(join(this.#home, 'run'), expectation, until);
     const listening: Listening[] = [];
     const ending = new AbortController();
     let settled = false;
@@ -185,32 +183,6 @@ export class Tickets {
       return only && others.length === 0 ? { ...about, ...only } : { ...about, candidates };
     };
   }
-
-  /**
-   * Two logins that wait for the same sender would take each other's code, in whichever process they are: the second is
-   * refused. A file that names its process and its end, since a process may die waiting.
-   */
-  #claim({ sources, from, subject = '' }: Expectation, until: number): () => void {
-    const folder = join(this.#home, 'run');
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const made: string[] = [];
-    const release = () => made.forEach((path) => rmSync(path, { force: true }));
-    for (const source of sources) {
-      const key = createHash('sha256')
-        .update(`${source.name}\n${from.toLowerCase()}\n${subject}`)
-        .digest('hex')
-        .slice(0, 16);
-      const path = join(folder, `expect-${key}`);
-      if (!claimed(path, until) && !(stale(path) && claimed(path, until))) {
-        release();
-        throw new ToolError(
-          `Another login waits for a code from ${from} in ${source.name}; which code is whose could not be told. Wait until it is done, or give a subject that only yours has.`,
-        );
-      }
-      made.push(path);
-    }
-    return release;
-  }
 }
 
 interface Found {
@@ -258,32 +230,3 @@ const none = ({ from, withinMs }: Expectation) =>
   new ToolError(
     `No code came from ${from} within ${Math.round(withinMs / 1000)} s. Check the sender (exact address, domain or number), then begin again with auth_expect_code and have the code sent once more.`,
   );
-
-const claim = z.object({ pid: z.number(), until: z.number() });
-
-function claimed(path: string, until: number): boolean {
-  try {
-    const fd = openSync(path, 'wx', 0o600);
-    writeSync(fd, JSON.stringify({ pid: process.pid, until }));
-    closeSync(fd);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** Removes a claim whose process is gone or whose time is over; true when there is none any more. */
-function stale(path: string): boolean {
-  try {
-    const { pid, until } = claim.parse(JSON.parse(readFileSync(path, 'utf8')));
-    if (until > Date.now()) {
-      process.kill(pid, 0);
-      return false;
-    }
-  } catch (error) {
-    if (codeOf(error) === 'EPERM') return false;
-  }
-  rmSync(path, { force: true });
-  return true;
-}
