@@ -19,7 +19,7 @@ import { dovecot, freePort, type Mailbox } from './doubles/mail-dovecot.ts';
 import { missing } from './support.ts';
 
 const settings = otpSettings.parse({ type: 'totp', secret: 'JBSWY3DPEHPK3PXP', period: 600 });
-const password = 'canary-site-password-1';
+const password = 'kzcanary-site-password-1';
 
 /** Sends a code the way that the site was asked to. */
 type Send = (code: string) => Promise<void> | void;
@@ -131,7 +131,7 @@ test(
   async (t) => {
     const port = await freePort();
     const box: Mailbox | undefined = missing('KUZNIA_DOVECOT') ? undefined : await dovecot(t);
-    const key = 'canary-webhook-key-1';
+    const key = 'kzcanary-webhook-key-1';
     const page = await site(t, {
       async sms(code) {
         const at = String(Math.floor(Date.now() / 1000));

@@ -60,7 +60,7 @@ test(
       password: 'secret://mail',
     });
     const home = authHome(t, { mailboxes: { silent: box(a), noise: box(b), gone: box(1) } });
-    await keep(home, { mail: { value: 'mail-password-1' } });
+    await keep(home, { mail: { value: 'kzcanary-mail-1' } });
     const server = await openAuthServer(t, home);
     const { sources } = z
       .object({ sources: z.array(z.object({ name: z.string(), ok: z.boolean(), note: z.string() })) })
@@ -80,9 +80,9 @@ test(
 );
 
 test('a setting that holds a secret instead of its name is refused and not shown', () => {
-  const mailboxes = { work: { host: 'h', user: 'u', password: 'plain-password-1' } };
+  const mailboxes = { work: { host: 'h', user: 'u', password: 'kzcanary-plain-1' } };
   const parsed = auth.config.safeParse({ mailboxes });
-  assert.ok(!parsed.success && !JSON.stringify(parsed.error.issues).includes('plain-password-1'));
+  assert.ok(!parsed.success && !JSON.stringify(parsed.error.issues).includes('kzcanary-plain-1'));
   assert.match(JSON.stringify(parsed.error.issues), /secret:\/\/mail-password/);
 });
 

@@ -78,7 +78,7 @@ test('an otpauth URI in its many ways, and what cannot be one', () => {
   assert.equal(fromUri('otpauth://totp/a?secret=GE======').secret, 'GE', 'a seed of one byte');
   assert.equal(fromUri('otpauth://hotp/a?secret=GEZDGNBV&counter=7').counter, 7);
   assert.equal(fromUri('otpauth://totp/Steam:a?secret=GEZDGNBV&encoder=steam').steam, true);
-  const secret = 'SECRETSECRET2345';
+  const secret = 'KZCANARYSECRET23';
   for (const bad of [
     `otpauth://totp/a?secret=${secret}&period=999999999`,
     `otpauth://totp/a?secret=${secret}&period=1e9`,

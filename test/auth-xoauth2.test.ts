@@ -7,7 +7,7 @@ import { xoauth2 } from './doubles/mail-xoauth2.ts';
 import { tempHome } from './support.ts';
 
 test('a mailbox by a sign-in: the token of the store goes as XOAUTH2; a refused one is tried once', async (t) => {
-  const token = 'canary-access-token-1';
+  const token = 'kzcanary-access-token-1';
   const { tries, ...where } = await xoauth2(t, tempHome(t), token);
   const mailboxes = { google: { ...where, user: 'jan@example.com', oauth: 'google' } };
   const home = authHome(t);

@@ -12,12 +12,12 @@ const foreign = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
 
 /** Planted where a person keeps them; none has a shape that gives it away, and none may come out anywhere. */
 const CANARIES = {
-  gitlab: 'canary/Fq8+gitlab=Zz31',
-  stored: 'canary"stored\\Kw72 ąę',
-  environment: 'canary-environment-Pv55',
-  bearer: 'canary-bearer-Lm19',
-  seed: 'MNQW4YLSPEWXGZLFMQWTAMBR',
-  gateway: 'canary-gateway-Tb08',
+  gitlab: 'kzcanary/Fq8+gitlab=Zz31',
+  stored: 'kzcanary"stored\\Kw72 ąę',
+  environment: 'kzcanary-environment-Pv55',
+  bearer: 'kzcanary-bearer-Lm19',
+  seed: 'KZCANARYMNQW4YLSPEWXGZLF',
+  gateway: 'kzcanary-gateway-Tb08',
 };
 
 /** Each way in which a value may be written. */

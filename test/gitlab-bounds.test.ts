@@ -56,7 +56,7 @@ test('projects that are not allowed: not in lists, links, forks, downstream logs
 test('a link to an issue of the second GitLab, and tokens that stay on their own', async (t) => {
   const second = await startGitLab();
   t.after(() => second.close());
-  const OTHER = 'glpat-second-0123456789abcd';
+  const OTHER = 'kzcanary-second-0123456789';
   const eve = second.world.user('eve');
   second.world.token(OTHER, eve);
   const theirs = await second.world.project('team/app', eve, { 'README.md': 'theirs\n' });

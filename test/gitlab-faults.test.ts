@@ -45,14 +45,14 @@ test('each status becomes one sentence with what is missing and what to do', asy
     await fault('gitlab_list_issues', { project: 'group/hidden' }),
     /404 Project Not Found.*Check the project/,
   );
-  world.token('glpat-reader-0123456789abc', anna, ['read_api']);
-  const reader = await serve({ GITLAB_TOKEN: 'glpat-reader-0123456789abc' });
+  world.token('kzcanary-reader-0123456789', anna, ['read_api']);
+  const reader = await serve({ GITLAB_TOKEN: 'kzcanary-reader-0123456789' });
   assert.match(
     await reader.fault('gitlab_write_issue', { project: P, title: 'x' }),
     /lacks a scope.*needs api/,
   );
-  world.token('glpat-anna-0123456789abcde', anna);
-  const person = await serve({ GITLAB_TOKEN: 'glpat-anna-0123456789abcde' });
+  world.token('kzcanary-anna-0123456789', anna);
+  const person = await serve({ GITLAB_TOKEN: 'kzcanary-anna-0123456789' });
   assert.match(
     await person.fault('gitlab_commit', {
       project: P,

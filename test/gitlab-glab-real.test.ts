@@ -42,9 +42,9 @@ test('glab itself reads what the API tools do not show', { skip, timeout: 60_000
   assert.match(await said('schedule list'), /No schedules|Showing|^$/i);
   assert.match(await fault('gitlab_glab', { project: P, command: 'release view', args: ['v9'] }), /v9|404/);
   // Another GitLab is another login.
-  world.token('glpat-another-0123456789', root, ['read_api']);
+  world.token('kzcanary-another-0123456789', root, ['read_api']);
   const home = tempHome(t);
-  const other = await serve({ GITLAB_TOKEN: 'glpat-another-0123456789' }, undefined, home);
+  const other = await serve({ GITLAB_TOKEN: 'kzcanary-another-0123456789' }, undefined, home);
   const text = await other.value('gitlab_glab', { project: P, command: 'label list' });
   assert.match(String(text['text']), /needs-care/);
   assert.deepEqual(readdirSync(`${home}/run`), [], 'no login is left');
@@ -59,9 +59,9 @@ test(
   async (t) => {
     const { serve } = await start(t);
     const home = tempHome(t);
-    const { fault } = await serve({ GITLAB_TOKEN: 'glpat-expired-0123456789' }, undefined, home);
+    const { fault } = await serve({ GITLAB_TOKEN: 'kzcanary-expired-0123456789' }, undefined, home);
     const said = await fault('gitlab_glab', { project: P, command: 'label list' });
     assert.match(said, /401/);
-    assert.ok(!said.includes('glpat-expired'));
+    assert.ok(!said.includes('kzcanary-expired'));
   },
 );

@@ -8,7 +8,7 @@ import type { Project, User } from './doubles/gitlab/model.ts';
 import { breaches, noContract } from './gitlab-contract.ts';
 import { serveHere } from './support.ts';
 
-export const TOKEN = 'glpat-double-0123456789abcd';
+export const TOKEN = 'kzcanary-double-0123456789';
 
 export interface Bench {
   double: Double;

@@ -365,8 +365,8 @@ test('a merge or an approval that the role does not allow is no bad token, thoug
     { action: 'create', file_path: 'fix.txt', content: Buffer.from('x\n') },
   ]);
   const mr = double.world.mergeRequest(project, root, 'Fix', 'fix');
-  double.world.token('glpat-annas-0123456789abcd', anna);
-  const { fault, value } = await serve({ GITLAB_TOKEN: 'glpat-annas-0123456789abcd' });
+  double.world.token('kzcanary-annas-0123456789', anna);
+  const { fault, value } = await serve({ GITLAB_TOKEN: 'kzcanary-annas-0123456789' });
   const sha = await project.repo.resolve('fix');
   const merging = await fault('gitlab_merge', { project: P, merge_request: mr.iid, sha });
   assert.match(merging, /does not let the token's user merge it \(401\): the role is too low/);

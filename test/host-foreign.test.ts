@@ -82,12 +82,12 @@ test('a foreign server on stdio: tools, calls, resources, prompts, completions',
 
 test('a server gets the environment that its setting names, and no other', async (t) => {
   const setting = foreign('notes', ['good'], { env: { TOKEN: 'secret://notes-token', PLACE: '${WHERE}/x' } });
-  process.env['KUZNIA_SECRET_NOTES_TOKEN'] = 'canary-token-1';
+  process.env['KUZNIA_SECRET_NOTES_TOKEN'] = 'kzcanary-token-1';
   t.after(() => delete process.env['KUZNIA_SECRET_NOTES_TOKEN']);
   const { connections, signal } = await start(t, [setting], { WHERE: 'home' });
   // Read backwards, since what it says as it stands is cleared of our secrets.
   const { text } = await connections.call('env', { backwards: true }, { signal });
-  assert.match(text, /"TOKEN":"1-nekot-yranac"/);
+  assert.match(text, /"TOKEN":"1-nekot-yranaczk"/);
   assert.match(text, /"PLACE":"x\/emoh"/);
   assert.doesNotMatch(text, /KUZNIA_SECRET/);
   const plain = await connections.call('env', {}, { signal });

@@ -76,15 +76,15 @@ test('a server that is gone is degraded, and back by itself', async (t) => {
 });
 
 test('a token that has changed in the store is used without a restart', async (t) => {
-  const server = await startMcpHttp({ tokens: new Set(['token-one-0123456789']) });
+  const server = await startMcpHttp({ tokens: new Set(['kzcanary-one-0123456789']) });
   const { home, begin } = await start(t, server, { bearer: 'secret://remote' });
   process.env['KUZNIA_HOME'] = home;
   t.after(() => delete process.env['KUZNIA_HOME']);
-  await keep(home, { remote: { value: 'token-one-0123456789' } });
+  await keep(home, { remote: { value: 'kzcanary-one-0123456789' } });
   const { say } = await begin();
   assert.equal((await say('a')).ok, true);
-  server.ways.tokens = new Set(['token-two-0123456789']);
-  await keep(home, { remote: { value: 'token-two-0123456789' } });
+  server.ways.tokens = new Set(['kzcanary-two-0123456789']);
+  await keep(home, { remote: { value: 'kzcanary-two-0123456789' } });
   assert.equal((await say('b')).ok, true);
 });
 

@@ -16,7 +16,7 @@ import { parsed, tempHome } from './support.ts';
 
 const never = new AbortController().signal;
 const NOWHERE = 'http://127.0.0.1:9';
-const TOKEN = 'token-of-the-test-1';
+const TOKEN = 'kzcanary-of-the-test-1';
 
 function paper(home: string) {
   const said = { out: '', err: '' };

@@ -95,7 +95,7 @@ async function kuznia(home: string, session: Record<string, string>, words: stri
 /** What a server's settings would get for `secret://token`, in a process of its own. */
 async function resolved(home: string, session: Record<string, string>) {
   const code = `const { resolveSecret } = await import('./kit/secrets.ts');
-    try { console.log('got ' + (await resolveSecret('secret://token'))) } catch (e) { console.log(e.name + ': ' + e.message) }`;
+    try { console.log('got ' + (await resolveSecret('secret://token')).replace('kz', '')) } catch (e) { console.log(e.name + ': ' + e.message) }`;
   const env = { ...cleanEnv(home), ...session, KUZNIA_HOME: home };
   const child = spawn(process.execPath, inline(code), { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
@@ -111,7 +111,7 @@ test(
     const { env, keyring } = await desktop(t);
     const home = tempHome(t);
     await keyring('open sesame');
-    const added = await kuznia(home, env, ['secret', 'add', 'token'], 'canary-keyring-1');
+    const added = await kuznia(home, env, ['secret', 'add', 'token'], 'kzcanary-keyring-1');
     assert.equal(added.exit, 0, added.text);
     assert.equal(readFileSync(join(home, 'secrets', 'store.json'), 'utf8'), '{"identity":"keyring"}\n');
     assert.ok(!existsSync(join(home, 'secrets', 'identity.txt')));
@@ -122,7 +122,7 @@ test(
     assert.equal(await resolved(home, env), 'got canary-keyring-1');
     // Another data folder has a key of its own.
     const other = tempHome(t);
-    assert.equal((await kuznia(other, env, ['secret', 'add', 'token'], 'canary-keyring-2')).exit, 0);
+    assert.equal((await kuznia(other, env, ['secret', 'add', 'token'], 'kzcanary-keyring-2')).exit, 0);
     assert.deepEqual(
       [await resolved(home, env), await resolved(other, env)],
       ['got canary-keyring-1', 'got canary-keyring-2'],
@@ -137,7 +137,7 @@ test(
     const { env, keyring } = await desktop(t);
     const home = tempHome(t);
     await keyring('open sesame');
-    await kuznia(home, env, ['secret', 'add', 'token'], 'canary-keyring-1');
+    await kuznia(home, env, ['secret', 'add', 'token'], 'kzcanary-keyring-1');
     await keyring();
     assert.match(
       await resolved(home, env),
@@ -145,7 +145,7 @@ test(
     );
     const doctor = await kuznia(home, env, ['doctor']);
     assert.match(doctor.text, /locked/);
-    const more = await kuznia(home, env, ['secret', 'add', 'more'], 'canary-keyring-3');
+    const more = await kuznia(home, env, ['secret', 'add', 'more'], 'kzcanary-keyring-3');
     assert.notEqual(more.exit, 0);
     assert.match(more.text, /locked.*Unlock it/);
     assert.ok(!existsSync(join(home, 'secrets', 'identity.txt')));
@@ -158,13 +158,13 @@ test('one that waits for a password on the screen does not hold us', { skip, tim
   const { env, keyring } = await desktop(t, '/bin/sleep 80');
   const home = tempHome(t);
   await keyring('open sesame');
-  await kuznia(home, env, ['secret', 'add', 'token'], 'canary-keyring-1');
+  await kuznia(home, env, ['secret', 'add', 'token'], 'kzcanary-keyring-1');
   await keyring();
   // An empty data folder, too: no second place is chosen while the first may open in a moment.
   const fresh = tempHome(t);
   const [known, begun] = await Promise.all([
     kuznia(home, env, ['secret', 'list']),
-    kuznia(fresh, env, ['secret', 'add', 'token'], 'canary-keyring-4'),
+    kuznia(fresh, env, ['secret', 'add', 'token'], 'kzcanary-keyring-4'),
   ]);
   for (const { exit, text, ms } of [known, begun]) {
     assert.notEqual(exit, 0, text);
@@ -177,7 +177,7 @@ test('one that waits for a password on the screen does not hold us', { skip, tim
     fresh,
     { ...env, KUZNIA_KEYRING: 'off' },
     ['secret', 'add', 'token'],
-    'canary-keyring-4',
+    'kzcanary-keyring-4',
   );
   assert.equal(off.exit, 0, off.text);
   assert.ok(existsSync(join(fresh, 'secrets', 'identity.txt')));
@@ -191,11 +191,11 @@ test(
     const { env, keyring, endBus } = await desktop(t);
     const home = tempHome(t);
     await keyring('open sesame');
-    await kuznia(home, env, ['secret', 'add', 'token'], 'canary-keyring-1');
+    await kuznia(home, env, ['secret', 'add', 'token'], 'kzcanary-keyring-1');
     // A folder that was moved away and comes back finds its key, although another store was begun in its place.
     const secrets = join(home, 'secrets');
     renameSync(secrets, `${secrets}.away`);
-    assert.equal((await kuznia(home, env, ['secret', 'add', 'other'], 'canary-keyring-5')).exit, 0);
+    assert.equal((await kuznia(home, env, ['secret', 'add', 'other'], 'kzcanary-keyring-5')).exit, 0);
     rmSync(secrets, { recursive: true });
     renameSync(`${secrets}.away`, secrets);
     assert.equal(await resolved(home, env), 'got canary-keyring-1');

@@ -13,7 +13,7 @@ import { authHome } from './auth-kit.ts';
 import { cleanEnv, until } from './support.ts';
 
 const main = join(import.meta.dirname, '..', 'host', 'main.ts');
-const value = 'canary-entered-on-the-page-1';
+const value = 'kzcanary-entered-on-the-page-1';
 const uri = 'otpauth://totp/ACME:jan?secret=JBSWY3DPEHPK3PXP';
 
 /** The command as a process; the address that it prints. */

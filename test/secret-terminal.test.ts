@@ -62,16 +62,16 @@ test(
       await tmux('set-buffer', '--', text);
       await tmux('paste-buffer', '-t', 'a');
     };
-    await add('one', /\nValue of one:/, type('canary-typed-1', 'Enter'), /Kept.*exit 0\./s);
+    await add('one', /\nValue of one:/, type('kzcanary-typed-1', 'Enter'), /Kept.*exit 0\./s);
     await add(
       'two --json | cat',
       /\nValue of two:/,
-      type('canary-typed-2', 'Enter'),
+      type('kzcanary-typed-2', 'Enter'),
       /"added":"two".*exit 0\./s,
     );
-    await add('three', /\nValue of three:/, type('canary-typed-3', 'C-c'), /exit 130\./);
+    await add('three', /\nValue of three:/, type('kzcanary-typed-3', 'C-c'), /exit 130\./);
     await add('four', /\nValue of four:/, type('', 'C-d'), /Nothing was typed.*exit 2\./s);
-    const key = '-----BEGIN KEY-----\ncanary-pasted-1\ncanary-pasted-2\n';
+    const key = '-----BEGIN KEY-----\nkzcanary-pasted-1\nkzcanary-pasted-2\n';
     await add('five', /\nValue of five:/, paste(key), /Several lines.*exit 2\./s);
     await add(
       'six --totp',
@@ -81,7 +81,7 @@ test(
     );
     assert.ok(!/canary|JBSWY3DP|-----BEGIN/.test(said), said);
     const all = await new SecretStore(home).all();
-    assert.deepEqual([all['one']?.value, all['two']?.value], ['canary-typed-1', 'canary-typed-2']);
+    assert.deepEqual([all['one']?.value, all['two']?.value], ['kzcanary-typed-1', 'kzcanary-typed-2']);
     assert.deepEqual(Object.keys(all).sort(), ['one', 'six', 'two']);
   },
 );

@@ -19,20 +19,20 @@ const store = (home: string) => new SecretStore(home, {});
 test('what is kept is encrypted, private, and resolved by reference before the environment', async (t) => {
   const home = authHome(t);
   assert.deepEqual(await store(home).all(), {});
-  await keep(home, { token: { value: 'canary-token-9731' } });
+  await keep(home, { token: { value: 'kzcanary-token-9731' } });
   for (const file of ['store.age', 'identity.txt', 'store.json']) {
     const path = join(home, 'secrets', file);
     assert.equal(statSync(path).mode & 0o777, 0o600, file);
-    assert.ok(!readFileSync(path, 'latin1').includes('canary-token'), file);
+    assert.ok(!readFileSync(path, 'latin1').includes('kzcanary-token'), file);
   }
   assert.equal(statSync(join(home, 'secrets')).mode & 0o777, 0o700);
   const sources = [
     storeSecrets(home),
     environmentSecrets({ KUZNIA_SECRET_TOKEN: 'other', KUZNIA_SECRET_ENVIRON: 'from-env-123' }),
   ];
-  assert.equal(await resolveSecret('secret://token', sources), 'canary-token-9731');
+  assert.equal(await resolveSecret('secret://token', sources), 'kzcanary-token-9731');
   assert.equal(await resolveSecret('secret://environ', sources), 'from-env-123');
-  assert.equal(redact('a canary-token-9731'), 'a [secret:token]');
+  assert.equal(redact('a kzcanary-token-9731'), 'a [secret:token]');
   await assert.rejects(
     resolveSecret('secret://none', sources),
     /not found in the secret store or the environment\. Add it: kuznia secret add none, or: Set KUZNIA_SECRET_NONE/,
@@ -41,7 +41,7 @@ test('what is kept is encrypted, private, and resolved by reference before the e
 
 test('files that others may read are refused, with the command that mends them', async (t) => {
   const home = authHome(t);
-  await keep(home, { token: { value: 'canary-token-9731' } });
+  await keep(home, { token: { value: 'kzcanary-token-9731' } });
   for (const file of ['identity.txt', 'store.age']) {
     const path = join(home, 'secrets', file);
     chmodSync(path, 0o644);
@@ -51,18 +51,18 @@ test('files that others may read are refused, with the command that mends them',
     });
     chmodSync(path, 0o600);
   }
-  assert.equal((await store(home).get('token'))?.value, 'canary-token-9731');
+  assert.equal((await store(home).get('token'))?.value, 'kzcanary-token-9731');
 });
 
 test('a damaged file is refused and the last good state is beside it; a lost identity is told', async (t) => {
   const home = authHome(t);
-  await keep(home, { one: { value: 'canary-value-1' } });
-  await keep(home, { two: { value: 'canary-value-2' } });
+  await keep(home, { one: { value: 'kzcanary-value-1' } });
+  await keep(home, { two: { value: 'kzcanary-value-2' } });
   const path = join(home, 'secrets', 'store.age');
   truncateSync(path, 100);
   await assert.rejects(store(home).get('one'), new RegExp(`is damaged.*cp ${path}.last ${path}`));
   await assert.rejects(
-    keep(home, { three: { value: 'canary-value-3' } }),
+    keep(home, { three: { value: 'kzcanary-value-3' } }),
     /is damaged/,
     'and never written over',
   );
@@ -78,7 +78,7 @@ test('a damaged file is refused and the last good state is beside it; a lost ide
 const writer = `import { SecretStore } from './kit/secret-store.ts';
   const [, home, who, rounds] = process.argv; const store = new SecretStore(home, {});
   for (let i = 0; i < Number(rounds); i++) {
-    await store.update((all) => { all[who + '-' + i] = { kind: 'secret', value: 'canary-' + who + i, origins: [], added: '' }; });
+    await store.update((all) => { all[who + '-' + i] = { kind: 'secret', value: 'kzcanary-' + who + i, origins: [], added: '' }; });
     process.stdout.write('.');
   }`;
 const args = (...more: string[]) => [...inline(writer), ...more];
@@ -107,7 +107,7 @@ test('a writer that is killed at any instant leaves the old state or the new', a
     const kept = Object.keys(await store(home).all()).filter((name) => name.startsWith(`r${round}-`)).length;
     assert.ok(kept === done || kept === done + 1, `${kept} kept, ${done} told`);
   }
-  await keep(home, { after: { value: 'canary-after-1' } });
+  await keep(home, { after: { value: 'kzcanary-after-1' } });
 });
 
 test('kuznia secret: values come by a pipe, are never shown, and lists hold none', async (t) => {
@@ -128,19 +128,19 @@ test('kuznia secret: values come by a pipe, are never shown, and lists hold none
     return { exit, text };
   };
   const [added, twice] = [
-    await secret(['add', 'gitlab-token', '--origin', 'https://gitlab.example/x'], 'canary-piped-1\n'),
+    await secret(['add', 'gitlab-token', '--origin', 'https://gitlab.example/x'], 'kzcanary-piped-1\n'),
     await secret(['add', 'gitlab-token'], 'x'),
   ];
   assert.deepEqual([added.exit, twice.exit], [0, 2], added.text + twice.text);
   assert.match(twice.text, /there already.*rotate gitlab-token/);
-  const shown = await secret(['add', 'other', 'canary-on-the-line']);
+  const shown = await secret(['add', 'other', 'kzcanary-on-the-line']);
   assert.equal(shown.exit, 2);
   assert.match(shown.text, /Pipe it in/);
   const totp = await secret(['add', 'acme', '--totp'], 'otpauth://totp/ACME:jan?secret=JBSWY3DPEHPK3PXP');
   assert.equal(totp.exit, 0, totp.text);
   assert.equal((await secret(['allow', 'acme', 'https://acme.example/login'])).exit, 0);
-  assert.equal((await secret(['rotate', 'gitlab-token'], 'canary-piped-2')).exit, 0);
-  assert.equal((await store(home).get('gitlab-token'))?.value, 'canary-piped-2');
+  assert.equal((await secret(['rotate', 'gitlab-token'], 'kzcanary-piped-2')).exit, 0);
+  assert.equal((await store(home).get('gitlab-token'))?.value, 'kzcanary-piped-2');
   const list = await secret(['list', '--json']);
   const names = z
     .object({
@@ -157,7 +157,7 @@ test('kuznia secret: values come by a pipe, are never shown, and lists hold none
   });
   assert.equal((await secret(['rm', 'acme'])).exit, 0);
   const all = [added, twice, totp, list].map(({ text }) => text).join('');
-  assert.ok(!/canary-piped|JBSWY3DP/.test(all), all);
+  assert.ok(!/kzcanary-piped|JBSWY3DP/.test(all), all);
   assert.match(command.help, /kuznia secret/);
   writeFileSync(join(home, 'done'), '');
 });

@@ -90,8 +90,8 @@ async function startHttp(t: TestContext, args: string[] = [], env: Record<string
 }
 
 test('HTTP: SIGTERM with calls in flight and streams open', { timeout }, async (t) => {
-  const server = await startHttp(t, ['--sse'], { KUZNIA_TOKEN: 'correct-horse-battery' });
-  const token = 'correct-horse-battery';
+  const server = await startHttp(t, ['--sse'], { KUZNIA_TOKEN: 'kzcanary-horse-battery' });
+  const token = 'kzcanary-horse-battery';
   const [old, first, second] = [
     await connect(t, 'v1', { sse: server.url.replace(/mcp$/, 'sse'), token }),
     await connect(t, 'v1', { http: server.url, token }),

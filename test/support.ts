@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { serveHttp, type HttpOptions } from '../kit/http.ts';
-import { noJournal } from '../kit/journal.ts';
+import { openJournal } from '../kit/journal.ts';
 import { mountable, open, type Opened } from '../kit/serve.ts';
 import { onChanges, serverFactory, type Serving } from '../kit/server.ts';
 import type { ServerDefinition } from '../kit/tool.ts';
@@ -242,7 +242,7 @@ export async function serveHere<Config, Deps>(
     ...options
   }: Partial<HttpOptions> & Pick<Serving, 'extend'> & { env?: Record<string, string>; home?: string } = {},
 ): Promise<{ url: string; sessions: () => number; opened: Opened; close: () => Promise<void> }> {
-  const runtime = { home, journal: noJournal, env };
+  const runtime = { home, journal: openJournal(home), env };
   const opened = await open([mountable(definition)], runtime);
   const defaults = { host: '127.0.0.1', port: 0, sse: false, allowedHosts: [] };
   const factory = serverFactory({ ...opened, extend });

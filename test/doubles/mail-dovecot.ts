@@ -80,7 +80,7 @@ export async function dovecot(t: Ending): Promise<Mailbox> {
   const gid = Number(execFileSync('id', ['-g', user], { encoding: 'utf8' }));
   for (const part of ['cur', 'new', 'tmp']) mkdirSync(join(maildir, part), { recursive: true });
   for (const part of ['run', 'state']) mkdirSync(join(folder, part));
-  const password = 'mailbox-password-1';
+  const password = 'kzcanary-mailbox-1';
   writeFileSync(join(folder, 'users'), `jan:{PLAIN}${password}:${uid}:${gid}::${maildir}\n`);
   certificates(folder);
   writeFileSync(

@@ -10,7 +10,7 @@ import type { CallOptions, Caller } from '../../kit/call.ts';
 import type { Journal, JournalEntry } from '../../kit/journal.ts';
 
 /** What every caller here sends, and nothing may show. */
-export const token = 'tok-0123456789-secret';
+export const token = 'kzcanary-0123456789-secret';
 const closers: (() => unknown)[] = [];
 after(() => Promise.all(closers.map((close) => close())));
 

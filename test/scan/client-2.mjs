@@ -1,0 +1,5 @@
+import { Client } from '@modelcontextprotocol/client';
+import { observed } from './client.mjs';
+
+observed(Client);
+export * from '@modelcontextprotocol/client';

@@ -1,0 +1,2 @@
+export const MARKER: string;
+export function scanner(): (part: string | Buffer) => string[];
