@@ -32,6 +32,7 @@ type OauthTokens = z.output<typeof oauthTokens>;
 
 /** Refreshed so long before it expires: calls that begin with it must end. */
 const EARLY_MS = 60_000;
+const LEAST_LEFT_MS = 5_000;
 const CALL_S = 20;
 const REFRESH_LOCK_MS = 45_000;
 
@@ -39,9 +40,7 @@ const REFRESH_LOCK_MS = 45_000;
 export async function accessToken(home: string, name: string): Promise<string> {
   const held = await readTokens(home, name);
   if (fresh(held)) return held.access_token;
-  const folder = join(home, 'run');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return withLock(join(folder, `refresh-${name}.lock`), REFRESH_LOCK_MS, async () => {
+  return whileNotRefreshed(home, name, async () => {
     const now = await readTokens(home, name);
     if (fresh(now)) return now.access_token;
     if (!now.refresh_token) throw again(name, 'has expired and cannot be refreshed');
@@ -53,6 +52,8 @@ export async function accessToken(home: string, name: string): Promise<string> {
       if (error instanceof ResponseBodyError && error.error === 'invalid_grant') {
         throw again(name, 'was revoked or is too old');
       }
+      // The provider may be back before the token that there is has expired.
+      if ((now.expires_at ?? 0) > Date.now() + LEAST_LEFT_MS) return now.access_token;
       if (error instanceof ToolError) throw error;
       const why = error instanceof Error ? error.message : 'no answer';
       throw new ToolError(
@@ -60,6 +61,13 @@ export async function accessToken(home: string, name: string): Promise<string> {
       );
     }
   });
+}
+
+/** While no process refreshes it: what is signed out meanwhile would be kept again. */
+export async function whileNotRefreshed<T>(home: string, name: string, work: () => Promise<T>): Promise<T> {
+  const folder = join(home, 'run');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return withLock(join(folder, `refresh-${name}.lock`), REFRESH_LOCK_MS, work);
 }
 
 const fresh = ({ expires_at }: OauthTokens) => expires_at === undefined || expires_at - EARLY_MS > Date.now();

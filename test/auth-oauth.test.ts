@@ -5,12 +5,16 @@ import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { connect } from '../host/mcp/connections.ts';
+import { doors } from '../host/mcp/doors.ts';
+import { noJournal } from '../kit/journal.ts';
 import { accessToken, oauthTokens } from '../kit/secret-oauth.ts';
 import { SecretStore } from '../kit/secret-store.ts';
 import { storeSecrets } from '../kit/secret-source.ts';
 import { redact, resolveSecret } from '../kit/secrets.ts';
 import { login } from '../servers/auth/definition.ts';
-import { authHome, openAuthServer } from './auth-kit.ts';
+import { authHome, keep, openAuthServer } from './auth-kit.ts';
+import { startMcpHttp } from './doubles/mcp-http.ts';
 import { provider } from './doubles/oauth-provider.ts';
 import { inline, until } from './support.ts';
 
@@ -51,6 +55,83 @@ test('device flow: the model gets address and code, the store the token, nobody 
     await server.fault('auth_sign_out', { name: 'site' }),
     /person has to decide.*kuznia login site --out/,
   );
+});
+
+test('an MCP server of the configuration gets the token of a sign-in, renewed before it expires, in the same session', async (t) => {
+  const issuer = await provider(t, 63);
+  // As kuznia.json has it, with the host's own reading of it.
+  const seen: string[] = [];
+  class Living extends Set<string> {
+    override has(token: string): boolean {
+      if (token !== seen.at(-1)) seen.push(token);
+      return token !== '';
+    }
+  }
+  const server = await startMcpHttp({ tokens: new Living() });
+  t.after(() => server.stop());
+  const home = authHome(t, settings(issuer));
+  const shown: string[] = [];
+  const going = login({ home, env: {} }, 'site', ({ code = '' }) => void shown.push(code), signal);
+  await approve(issuer, await until('the code', () => shown[0]));
+  await going;
+  process.env['KUZNIA_HOME'] = home;
+  t.after(() => delete process.env['KUZNIA_HOME']);
+  const setting = {
+    kind: 'url' as const,
+    name: 'remote',
+    url: server.url,
+    headers: {},
+    transport: 'http' as const,
+  };
+  const connections = await connect(doors([{ ...setting, bearer: 'secret://site' }]), {
+    home,
+    journal: noJournal,
+    env: {},
+  });
+  t.after(() => connections.close());
+  const say = () => connections.call('say', { text: 'a' }, { signal });
+  assert.equal((await say()).ok, true);
+  assert.equal((await say()).ok, true);
+  assert.deepEqual(seen, [(await kept(home)).access_token]);
+  // It lives for 63 s and is renewed 60 s before its end.
+  await new Promise((resolve) => setTimeout(resolve, 3200));
+  assert.deepEqual(await Promise.all([say(), say(), say()]).then((all) => all.map(({ ok }) => ok)), [
+    true,
+    true,
+    true,
+  ]);
+  const { access_token } = await kept(home);
+  assert.deepEqual([seen.length, seen[1]], [2, access_token]);
+  const body = new URLSearchParams({ token: access_token, client_id: 'kuznia' });
+  const alive = await (await fetch(`${issuer}/token/introspection`, { method: 'POST', body })).json();
+  assert.equal(z.object({ active: z.boolean() }).parse(alive).active, true);
+  assert.equal(Number(await (await fetch(`${issuer}/test/refreshes`)).text()), 1);
+  assert.equal(server.sessions.size, 1, 'the session goes on');
+  // Signed out: told with what to do, and nothing is sent.
+  await new SecretStore(home).update((all) => void delete all['site']);
+  const out = await say();
+  assert.ok(!out.ok && /kuznia login site|kuznia secret add site/.test(out.text), out.text);
+});
+
+test('a provider that is away for a while: the token that there is does, until it has expired', async (t) => {
+  const home = authHome(t);
+  const client = { issuer: 'http://127.0.0.1:9', client_id: 'kuznia', scope: 'openid', extra: {} };
+  const sign = (seconds: number) =>
+    keep(home, {
+      site: {
+        kind: 'oauth',
+        value: JSON.stringify({
+          client,
+          access_token: 'kzcanary-held-1',
+          refresh_token: 'kzcanary-refresh-1',
+          expires_at: Date.now() + seconds * 1000,
+        }),
+      },
+    });
+  await sign(30);
+  assert.equal(await accessToken(home, 'site'), 'kzcanary-held-1');
+  await sign(1);
+  await assert.rejects(accessToken(home, 'site'), /127\.0\.0\.1:9 did not describe itself/);
 });
 
 test('a sign-in that is declined says so', async (t) => {

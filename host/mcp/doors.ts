@@ -105,21 +105,39 @@ const remote =
     const headers = await resolved(setting.headers, runtime.env);
     for (const [name, value] of Object.entries(headers))
       registerSecret(value, { label: `${setting.name} ${name}` });
-    if (setting.bearer !== undefined) {
-      const token = await filled(setting.bearer, runtime.env);
+    const { bearer } = setting;
+    const authorize = async (text: string) => {
+      const token = await filled(text, runtime.env);
       registerSecret(token, { label: `${setting.name} bearer` });
       headers['authorization'] = `Bearer ${token}`;
-    }
+    };
+    if (bearer !== undefined) await authorize(bearer);
     const url = new URL(await filled(setting.url, runtime.env));
+    const renewed = <T extends Transport>(transport: T): T => {
+      if (bearer !== undefined && isSecretRef(bearer)) beforeEach(transport, () => authorize(bearer));
+      return transport;
+    };
     if (setting.transport === 'sse') {
-      const transport = await oldSse(url, headers);
+      const transport = renewed(await oldSse(url, headers));
       return { transport, close: () => transport.close() };
     }
     const { CallTransport } = await import('./call-transport.ts');
-    const transport = new CallTransport(url, headers);
+    const transport = renewed(new CallTransport(url, headers));
     const during = (hear: typeof transport.during) => void (transport.during = hear);
     return { transport, during, close: () => transport.close() };
   };
+
+/**
+ * The token of a sign-in is renewed before it expires: asked for at each request, it is never one that the server has to
+ * refuse, which would end a session and all calls in it. Both transports read the headers anew for each.
+ */
+function beforeEach(transport: Transport, work: () => Promise<void>): void {
+  const send = transport.send.bind(transport);
+  transport.send = async (...message) => {
+    await work();
+    return send(...message);
+  };
+}
 
 async function oldSse(url: URL, headers: Record<string, string>): Promise<Transport> {
   const { SSEClientTransport } = await import('@modelcontextprotocol/client');

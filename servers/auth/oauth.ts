@@ -1,7 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { keepTokens, oauthConfiguration, readTokens, type OauthClient } from '../../kit/secret-oauth.ts';
+import {
+  keepTokens,
+  oauthConfiguration,
+  readTokens,
+  whileNotRefreshed,
+  type OauthClient,
+} from '../../kit/secret-oauth.ts';
 import { secretStore } from '../../kit/secret-store.ts';
 import type { resolveSecret } from '../../kit/secrets.ts';
 import { ToolError } from '../../kit/tool.ts';
@@ -174,7 +180,10 @@ function addressOf(address: string | AddressInfo | null): AddressInfo {
 }
 
 /** Revokes the tokens at the provider (RFC 7009), then forgets them; forgets them too where it cannot be reached. */
-export async function signOut(home: string, name: string): Promise<{ revoked: boolean; note?: string }> {
+export const signOut = (home: string, name: string) =>
+  whileNotRefreshed(home, name, () => revoked(home, name));
+
+async function revoked(home: string, name: string): Promise<{ revoked: boolean; note?: string }> {
   const { client, access_token, refresh_token } = await readTokens(home, name);
   let note: string | undefined;
   try {
