@@ -20,6 +20,11 @@ export function addShort(value: string, label: string, expiresAt: number = Infin
   const spaced = halves
     ? [' ', '-', '\u00a0'].map((gap) => value.slice(0, half) + gap + value.slice(half))
     : [];
+  if (/^\d+$/.test(value)) {
+    const pairs = value.match(/../g) ?? [];
+    if (value.length % 2 === 0) spaced.push(pairs.join(' '), pairs.join('-'));
+    spaced.push(value.replace(/\d/g, (digit) => String.fromCodePoint(0xff10 + Number(digit))));
+  }
   const hex = bytes.toString('hex');
   const base64 = bytes.toString('base64').replace(/=+$/, '');
   const json = JSON.stringify(value).slice(1, -1);

@@ -3,6 +3,7 @@
  * Imports nothing heavy: every server loads it at start, and the store when a secret is first resolved.
  */
 import { addShort, redactShorts } from './secret-codes.ts';
+import { cutEscaped } from './secret-escapes.ts';
 import { ToolError } from './tool.ts';
 
 /** A place that knows secrets by name: the store, the environment. */
@@ -76,15 +77,20 @@ export function registerCode(
 }
 
 interface Needle {
-  text: string;
+  /** Of a regular expression. */
+  source: string;
   label: string;
-  /** Base64 whose last character also holds bits of what follows: that one goes too. */
-  ragged: boolean;
+  /** Byte by byte in numbers: looked for only where there are such. */
+  numbers: boolean;
 }
 
 const values = new Set<string>();
 const needles = new Map<string, Needle>();
-let registered: { pattern: RegExp; longestFirst: Needle[] } | undefined;
+const long: { value: string; shown: string }[] = [];
+let registered: { texts: Sought; numbers: Sought } | undefined;
+
+const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+const anyCase = (text: string) => text.replace(/[a-f]/g, (c) => `[${c}${c.toUpperCase()}]`);
 
 /**
  * From now on `redact` shows `[secret:label]` instead of the value, plain or encoded: forms of 8 characters and more
@@ -93,12 +99,14 @@ let registered: { pattern: RegExp; longestFirst: Needle[] } | undefined;
 export function registerSecret(value: string, { label }: { label: string }): void {
   if (value.length < 4 || values.has(value)) return;
   values.add(value);
-  const add = (text: string, least: number, ragged = false) => {
-    if (text.length >= least && !needles.has(text)) needles.set(text, { text, label, ragged });
+  const add = (text: string, least: number, source = literal(text), numbers = false) => {
+    if (text.length >= least && !needles.has(text)) needles.set(text, { source, label, numbers });
   };
   if (value.length < 8) addShort(value, label);
+  else long.push({ value, shown: `[secret:${label}]` });
   const bytes = Buffer.from(value, 'utf8');
   add(value, 8);
+  for (const form of ['NFC', 'NFD']) add(value.normalize(form), 8);
   // A key of several lines may come back line by line, indented or quoted.
   if (value.includes('\n')) {
     for (const line of value.split(/\r?\n/)) if (!line.startsWith('-----')) add(line.trim(), 16);
@@ -115,32 +123,53 @@ export function registerSecret(value: string, { label }: { label: string }): voi
       8,
     );
   }
-  const hex = bytes.toString('hex');
-  add(hex, 8);
-  add(hex.toUpperCase(), 8);
+  // Capitals or not, byte by byte or in one; and as Node shows a Buffer.
+  const pairs = bytes.toString('hex').match(/../g) ?? [];
+  add(pairs.join(''), 8, pairs.map(anyCase).join('[ :-]?'), true);
+  add(bytes.join(','), 16, [...bytes].join(',\\s{0,20}'), true);
+  const wide = Buffer.from(value, 'utf16le');
+  if (value.length >= 8) add(wide.toString('latin1'), 16);
   // Where the value begins inside a base64 text decides its form: three, by the bytes before it modulo 3
   // (`user:password` in a Basic header). Only characters made of the value's bits alone can be searched.
   for (const before of [0, 1, 2]) {
+    encoded(bytes, before);
+    if (value.length >= 8) encoded(wide, before);
+  }
+  registered = undefined;
+
+  function encoded(bytes: Buffer, before: number): void {
     const bits = (before + bytes.length) * 8;
     const whole = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
     const text = whole.slice(Math.ceil((before * 8) / 6), Math.floor(bits / 6));
-    add(text, 8, bits % 6 !== 0);
-    add(text.replaceAll('+', '-').replaceAll('/', '_'), 8, bits % 6 !== 0);
+    // Its last character also holds bits of what follows: that one goes too.
+    const end = bits % 6 === 0 ? '' : '[A-Za-z0-9+/_-]?={0,2}';
+    for (const form of [text, text.replaceAll('+', '-').replaceAll('/', '_')])
+      add(form, 8, literal(form) + end);
   }
-  registered = undefined;
 }
 
 const ascii = (text: string) =>
   text.replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-function compile(): NonNullable<typeof registered> {
-  const longestFirst = [...needles.values()].sort((a, b) => b.text.length - a.text.length);
-  const sources = longestFirst.map(
-    ({ text, ragged }) =>
-      text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&') + (ragged ? '[A-Za-z0-9+/_-]?={0,2}' : ''),
-  );
-  return { pattern: new RegExp(sources.join('|'), 'g'), longestFirst };
+interface Sought {
+  pattern: RegExp;
+  longestFirst: Needle[];
 }
+
+// Two expressions, since the first is much faster while it is made of literals.
+function compile(): NonNullable<typeof registered> {
+  const longestFirst = [...needles].sort(([a], [b]) => b.length - a.length).map(([, needle]) => needle);
+  const sought = (numbers: boolean) => {
+    const these = longestFirst.filter((needle) => needle.numbers === numbers);
+    return {
+      pattern: new RegExp(these.map(({ source }) => source).join('|') || '(?!)', 'g'),
+      longestFirst: these,
+    };
+  };
+  return { texts: sought(false), numbers: sought(true) };
+}
+
+const someNumbers = /(?:[0-9a-f]{2}[ :-]?){8}|(?:\d{1,3},\s{0,20}){7}/i;
 
 // Tokens that their own shape gives away, so that one nobody registered is not written either. Each starts at a
 // literal and is bounded or anchored, so that hostile text costs linear time.
@@ -186,9 +215,14 @@ export function redactKnown(text: string): string {
 function redactLong(text: string): string {
   if (needles.size === 0) return text;
   registered ??= compile();
-  const { pattern, longestFirst } = registered;
+  const { texts, numbers } = registered;
+  const clean = cut(text, texts);
+  return cutEscaped(someNumbers.test(clean) ? cut(clean, numbers) : clean, long);
+}
+
+function cut(text: string, { pattern, longestFirst }: Sought): string {
   return text.replace(pattern, (found) => {
-    const label = longestFirst.find((needle) => found.startsWith(needle.text))?.label;
+    const label = longestFirst.find(({ source }) => new RegExp(`^(?:${source})$`).test(found))?.label;
     return label === undefined ? '[secret]' : `[secret:${label}]`;
   });
 }

@@ -5,6 +5,7 @@ import {
   environmentSecrets,
   isSecretRef,
   redact,
+  redactKnown,
   registerSecret,
   resolveSecret,
 } from '../kit/secrets.ts';
@@ -154,5 +155,59 @@ test('a missing secret says how to add it; a token in place of a reference is no
       assert.match(error.message, /One reads secret:\/\/name/);
       return true;
     });
+  }
+});
+
+test('a secret goes in whatever escapes and encodings it is written, mixed and nested', () => {
+  const value = 'Qz9+of escapes/Value ą"x\\y';
+  registerSecret(value, { label: 'esc' });
+  const bytes = Buffer.from(value);
+  const hex = bytes.toString('hex');
+  const wide = Buffer.from(value, 'utf16le');
+  const html = value.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  const json = (text: string) => JSON.stringify(text).slice(1, -1);
+  const written = {
+    'in JSON, four deep': json(json(json(json(value)))),
+    'percent-encoded twice': encodeURIComponent(encodeURIComponent(value)),
+    'percent-encoded but for what may stand in a path': encodeURI(value),
+    'every byte percent-encoded': [...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+    'a percent-encoding in JSON in JSON': json(json(encodeURI(value))),
+    'as Python shows it': value.replaceAll('\\', '\\\\'),
+    'as bytes of Python': [...bytes].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''),
+    HTML: html,
+    'HTML by numbers': Array.from(value, (c) => `&#${c.codePointAt(0)};`).join(''),
+    'hex in capitals and small letters': hex.replaceAll(/./g, (c, at: number) =>
+      at % 3 === 0 ? c.toUpperCase() : c,
+    ),
+    'hex, byte by byte': hex.replaceAll(/..(?=.)/g, '$& '),
+    'hex with colons': hex.toUpperCase().replaceAll(/..(?=.)/g, '$&:'),
+    'a Buffer in JSON': JSON.stringify(bytes),
+    'a Buffer, indented': JSON.stringify(bytes, null, 1),
+    'UTF-16': wide.toString('latin1'),
+    'UTF-16 in base64': wide.toString('base64'),
+    'behind other text in UTF-16, in base64': Buffer.from(`iex ${value}`, 'utf16le').toString('base64'),
+    decomposed: value.normalize('NFD'),
+  };
+  for (const [how, text] of Object.entries(written)) {
+    for (const clear of [redact, redactKnown])
+      assert.match(clear(`before ${text} after`), /^before .*\[secret:esc\].* after$/s, how);
+  }
+  // What stands around it stays as it was written.
+  assert.equal(
+    redactKnown(`%41%2f&amp;\\\\n${encodeURI(value)}%42\\u0105ł`),
+    '%41%2f&amp;\\\\n[secret:esc]%42\\u0105ł',
+  );
+  const other = '{"a":"\\\\server\\\\share %41 &amp; \\u0105 54:7a:39:2b:73:65:63:72 1,2,3,4,5,6,7,8"}';
+  assert.equal(redactKnown(other), other);
+});
+
+test('escapes cost linear time', () => {
+  registerSecret('a-secret-to-look-for/1', { label: 'linear' });
+  for (const piece of ['%41', '\\\\', '&amp;', '\\u0105', '%25', '&#37;41', '54:7a:', '84,122,']) {
+    const text = piece.repeat(300_000);
+    const started = performance.now();
+    redactKnown(text);
+    const ms = performance.now() - started;
+    assert.ok(ms < 5_000, `${piece} took ${ms} ms`);
   }
 });
