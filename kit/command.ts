@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { constants as system } from 'node:os';
 import { basename } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Journal, Outcome } from './journal.ts';
 import { log } from './log.ts';
@@ -208,7 +209,8 @@ export function openCommand(
     if (stream instanceof Socket) stream.unref();
     stream.on('error', (error) => log.debug(`${what}: ${error.message}`));
   }
-  stderr.on('data', (chunk: Buffer) => log.debug(`${what}: ${chunk.toString('utf8').trimEnd()}`));
+  // Whole lines: of a secret that came in two parts neither would be known for one.
+  createInterface({ input: stderr, crlfDelay: Infinity }).on('line', (line) => log.debug(`${what}: ${line}`));
   return {
     stdin,
     stdout,

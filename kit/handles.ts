@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { jsonOrNothing } from './json.ts';
 import { otpEntry, nextCode } from './secret-otp.ts';
 import { accessToken } from './secret-oauth.ts';
 import { secretStore } from './secret-store.ts';
@@ -102,6 +103,8 @@ export class Handles {
   async #listen(): Promise<Server> {
     const folder = join(this.#home, 'run');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Where somebody made it before, with the mode that folders have.
+    if (process.platform !== 'win32') chmodSync(folder, 0o700);
     const path = socketPath(this.#home, this.#issuer);
     if (Buffer.byteLength(path) > LONGEST_PATH) {
       throw new ToolError(`KUZNIA_HOME is too long a path for a socket (${path}). Set it to a shorter one.`);
@@ -198,23 +201,28 @@ export async function allowed(home: string, name: string, { origin }: Pick<Use, 
 
 async function overSocket(ref: string, use: Use, home: string): Promise<string> {
   const path = socketPath(home, handle.exec(ref)?.[1] ?? '');
-  const answer = answered.parse(JSON.parse(await exchange(path, { handle: ref, ...use })));
+  const said = answered.safeParse(jsonOrNothing(await exchange(path, { handle: ref, ...use })));
+  // Killed in the middle of its answer.
+  if (!said.success) throw gone();
+  const answer = said.data;
   if (answer.value === undefined) throw new ToolError(answer.refused);
   registerCode(answer.value, { label: answer.label, expiresAt: answer.expiresAt });
   return answer.value;
 }
 
+const gone = () =>
+  new ToolError('The server that made this handle is gone, and the code with it. Get a new handle.');
+
 function exchange(path: string, request: object): Promise<string> {
   return new Promise((resolve, reject) => {
-    const gone = () =>
-      reject(
-        new ToolError('The server that made this handle is gone, and the code with it. Get a new handle.'),
-      );
     const socket = connect(path);
     let text = '';
     socket.setTimeout(ANSWER_MS, () => socket.destroy(new Error('no answer')));
-    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    socket.on('error', gone).on('end', () => (text === '' ? gone() : resolve(text)));
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      if (text.length > LONGEST_LINE) socket.destroy(new Error('no answer of ours'));
+    });
+    socket.on('error', () => reject(gone())).on('end', () => resolve(text));
     socket.write(`${JSON.stringify(request)}\n`);
   });
 }

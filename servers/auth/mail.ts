@@ -156,7 +156,7 @@ async function follow(
     let pause = 500;
     for (;;) {
       try {
-        let from = Math.max(1, box.exists - MOST_NEW + 1);
+        let from: From = { sequence: Math.max(1, box.exists - MOST_NEW + 1) };
         let more = true;
         client.on('exists', () => {
           more = true;
@@ -218,17 +218,24 @@ interface Look {
   firstNew: number;
 }
 
-/** Fetches what is new from a sequence number on; gives where to go on. Bodies come only of the sender asked for. */
+/** The first mail to be looked at. Sequence numbers are good for a start only: each mail that is deleted moves them. */
+type From = { sequence: number } | { uid: number };
+
+/** Fetches what is new; gives where to go on. Bodies come only of the sender asked for. */
 async function look(
   client: ImapFlow,
-  from: number,
+  from: From,
   { config, folder, ears, seen, firstNew }: Look,
-): Promise<number> {
+): Promise<From> {
   const box = client.mailbox;
-  if (!box || box.exists < from) return from;
+  if (!box || box.exists === 0) return from;
   const heads: FetchMessageObject[] = [];
   const query = { uid: true, envelope: true, internalDate: true } as const;
-  for await (const head of client.fetch(`${from}:*`, query)) heads.push(head);
+  const [first, uid] = 'uid' in from ? [from.uid, true] : [Math.min(from.sequence, box.exists), false];
+  for await (const head of client.fetch(`${first}:*`, query, { uid })) {
+    // Where nothing is new, `*` is the last mail that there is (RFC 3501, 6.4.8).
+    if (!uid || head.uid >= first) heads.push(head);
+  }
   for (const { uid, envelope, internalDate } of heads) {
     const arrived = new Date(internalDate ?? 0).getTime();
     const id = `${folder}/${String(box.uidValidity)}/${uid}`;
@@ -246,7 +253,8 @@ async function look(
     const message: Message = { id, ...head, arrived, text, html };
     ears.heard(message);
   }
-  return box.exists + 1;
+  const last = Math.max(uid ? first - 1 : 0, ...heads.map((head) => head.uid));
+  return last > 0 ? { uid: last + 1 } : from;
 }
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : 'no answer');

@@ -30,6 +30,8 @@ export interface Mailbox {
   password: string;
   /** Puts a message in place as a mail transfer agent does; resolves when it is there. */
   deliver: (mail: Mail | string) => void;
+  /** Another program of the mailbox's owner deletes everything in it. */
+  empty: () => void;
   /** Flags of what is in the inbox. */
   seen: () => number;
   stop: () => Promise<void>;
@@ -173,6 +175,10 @@ userdb {
       writeFileSync(path, typeof mail === 'string' ? mail : written(mail));
       if (root) chownSync(path, uid, gid);
       renameSync(path, join(maildir, 'new', name));
+    },
+    empty() {
+      for (const part of ['cur', 'new'])
+        for (const name of readdirSync(join(maildir, part))) rmSync(join(maildir, part, name));
     },
     seen: () => readdirSync(join(maildir, 'cur')).filter((name) => /:2,[A-Z]*S/.test(name)).length,
   };
