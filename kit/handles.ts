@@ -2,10 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { jsonOrNothing } from './json.ts';
 import { otpEntry, nextCode } from './secret-otp.ts';
 import { accessToken } from './secret-oauth.ts';
+import { codeOf } from './secret-lock.ts';
 import { secretStore } from './secret-store.ts';
 import { registerCode, registerSecret } from './secrets.ts';
 import { ToolError } from './tool.ts';
@@ -32,6 +34,8 @@ const HANDLE_MS = 2 * 60_000;
 const MOST_HELD = 1000;
 const ANSWER_MS = 5_000;
 const LONGEST_LINE = 4096;
+const TRIES = 50;
+const MOST_CONNECTIONS = 64;
 /** What sun_path of unix(7) holds on macOS, the shortest. */
 const LONGEST_PATH = 103;
 
@@ -114,6 +118,8 @@ export class Handles {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
     chmodSync(path, 0o600);
     server.unref();
+    // Each takes a descriptor of ours.
+    server.maxConnections = MOST_CONNECTIONS;
     sweep(folder, path);
     return server;
   }
@@ -213,7 +219,20 @@ async function overSocket(ref: string, use: Use, home: string): Promise<string> 
 const gone = () =>
   new ToolError('The server that made this handle is gone, and the code with it. Get a new handle.');
 
-function exchange(path: string, request: object): Promise<string> {
+async function exchange(path: string, request: object): Promise<string> {
+  for (let left = TRIES; ; left--) {
+    try {
+      const answer = await once(path, request);
+      if (answer !== '' || left <= 1) return answer;
+    } catch (error) {
+      if (left <= 1 || codeOf(error) !== 'EAGAIN') throw gone();
+    }
+    // So many ask at once that it, or the system (connect(2), EAGAIN), took no more. One that is gone refuses the next.
+    await pause(10 + Math.random() * 20);
+  }
+}
+
+function once(path: string, request: object): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     let text = '';
@@ -222,7 +241,7 @@ function exchange(path: string, request: object): Promise<string> {
       text += chunk;
       if (text.length > LONGEST_LINE) socket.destroy(new Error('no answer of ours'));
     });
-    socket.on('error', () => reject(gone())).on('end', () => resolve(text));
+    socket.on('error', reject).on('end', () => resolve(text));
     socket.write(`${JSON.stringify(request)}\n`);
   });
 }

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { Handles, redeem, type Use } from '../kit/handles.ts';
 import { redact, redactKnown, registerCode } from '../kit/secrets.ts';
 import { authHome, keep } from './auth-kit.ts';
+import { inline, until } from './support.ts';
 
 const origin = 'https://login.example';
 const use: Use = { purpose: 'two-factor', origin };
@@ -174,4 +178,117 @@ test('an answer that is full of what equals a code costs linear time', () => {
     const ms = performance.now() - started;
     assert.ok(ms < 3000, `${text.slice(0, 12)} took ${ms} ms`);
   }
+});
+
+test('an issuer that is killed, before or in the middle of its answer: told, never waited for, and its socket is swept', async (t) => {
+  const home = authHome(t);
+  const script = `import { Handles } from './kit/handles.ts';
+    const handles = new Handles(process.argv[1]);
+    const about = { label: 'x', expiresAt: Date.now() + 60000, purpose: 'two-factor', origin: '${origin}' };
+    for (let i = 0; i < 200; i++) console.log(await handles.issue('57' + String(i).padStart(4, '0'), about));
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, [...inline(script), home], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const made: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) if (made.push(line) === 200) break;
+  assert.equal(await redeem(made[0] ?? '', use, home), '570000');
+  const gone = once(child, 'exit');
+  const going = made.slice(1).map((ref) => redeem(ref, use, home));
+  setTimeout(() => child.kill('SIGKILL'), 5);
+  const started = performance.now();
+  for (const [at, one] of (await Promise.allSettled(going)).entries()) {
+    if (one.status === 'fulfilled') assert.equal(one.value, `57${String(at + 1).padStart(4, '0')}`);
+    else
+      assert.match(
+        String(one.reason),
+        /ToolError: The server that made this handle is gone.*Get a new handle/,
+      );
+  }
+  assert.ok(performance.now() - started < 4_000);
+  await gone;
+  await assert.rejects(redeem(made[1] ?? '', use, home), /is gone/);
+  // The next server takes the socket away that nobody listens on.
+  const handles = issuer(t, home);
+  const { value, about } = code('645301');
+  await handles.issue(value, about);
+  await until(
+    'swept',
+    () => readdirSync(join(home, 'run')).filter((name) => name.endsWith('.sock')).length === 1,
+  );
+});
+
+test('a socket that answers with half a line, nonsense or without end is no issuer', async (t) => {
+  const home = authHome(t);
+  mkdirSync(join(home, 'run'));
+  const path = join(home, 'run', 'code-0123456789ab.sock');
+  const ref = `code:0123456789ab.${'A'.repeat(22)}`;
+  for (const answer of ['{"value":"12', 'nonsense\n', '[]\n', '', 'x'.repeat(5_000_000)]) {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined).once('data', () => socket.end(answer));
+    }).listen(path);
+    await once(server, 'listening');
+    await assert.rejects(redeem(ref, use, home), /ToolError: The server that made this handle is gone/);
+    const closed = once(server, 'close');
+    server.close();
+    await closed;
+  }
+});
+
+test('the folder of the sockets is closed to others, also where it was there before', async (t) => {
+  const home = authHome(t);
+  mkdirSync(join(home, 'run'), { mode: 0o755 });
+  chmodSync(join(home, 'run'), 0o755);
+  const { value, about } = code('730114');
+  await issuer(t, home).issue(value, about);
+  assert.equal(statSync(join(home, 'run')).mode & 0o777, 0o700);
+});
+
+test('an origin is compared as browsers compare it: no spelling of another one passes for it', async (t) => {
+  const home = authHome(t);
+  const handles = issuer(t, home);
+  const tries = async (address: string) => {
+    const { value, about } = code('730114');
+    const handle = await handles.issue(value, about);
+    // As a login tool has it: of the address that it is about to type into.
+    return redeem(handle, { ...use, origin: new URL(address).origin }, home).then(
+      () => true,
+      () => false,
+    );
+  };
+  for (const same of [
+    'https://login.example/a/b?c#d',
+    'HTTPS://LOGIN.example:443/',
+    'https://user:word@login.example/',
+    'https://login%2Eexample/',
+    'https://ｌｏｇｉｎ.example/',
+    'https://login\t.example',
+  ])
+    assert.equal(await tries(same), true, same);
+  for (const other of [
+    'http://login.example',
+    'https://login.example:8443',
+    'https://login.example.',
+    'https://login.example@evil.test',
+    'https://login.example%40evil.test.evil.test',
+    'https://login.example.evil.test',
+    'https://evil.test/https://login.example',
+    'https://evil.test#login.example',
+    'https://l\u043egin.example',
+    'https://www.login.example',
+    'https://example',
+  ].filter((address) => URL.canParse(address)))
+    assert.equal(await tries(other), false, other);
+});
+
+test('a flood of guesses succeeds nowhere, and does not keep who has the handle from it', async (t) => {
+  const home = authHome(t);
+  const handles = issuer(t, home);
+  const { value, about } = code('645301');
+  const handle = await handles.issue(value, about);
+  const [stem = ''] = handle.split('.');
+  const guesses = Array.from({ length: 1000 }, () =>
+    redeem(`${stem}.${randomBytes(16).toString('base64url')}`, use, home),
+  );
+  const [own, ...others] = await Promise.allSettled([redeem(handle, use, home), ...guesses]);
+  assert.ok(others.every(({ status }) => status === 'rejected'));
+  assert.deepEqual(own, { status: 'fulfilled', value: '645301' });
 });
