@@ -34,7 +34,6 @@ const HANDLE_MS = 2 * 60_000;
 const MOST_HELD = 1000;
 const ANSWER_MS = 5_000;
 const LONGEST_LINE = 4096;
-const TRIES = 50;
 const MOST_CONNECTIONS = 64;
 /** What sun_path of unix(7) holds on macOS, the shortest. */
 const LONGEST_PATH = 103;
@@ -220,12 +219,12 @@ const gone = () =>
   new ToolError('The server that made this handle is gone, and the code with it. Get a new handle.');
 
 async function exchange(path: string, request: object): Promise<string> {
-  for (let left = TRIES; ; left--) {
+  for (const end = performance.now() + ANSWER_MS; ;) {
     try {
       const answer = await once(path, request);
-      if (answer !== '' || left <= 1) return answer;
+      if (answer !== '' || performance.now() > end) return answer;
     } catch (error) {
-      if (left <= 1 || codeOf(error) !== 'EAGAIN') throw gone();
+      if (performance.now() > end || codeOf(error) !== 'EAGAIN') throw gone();
     }
     // So many ask at once that it, or the system (connect(2), EAGAIN), took no more. One that is gone refuses the next.
     await pause(10 + Math.random() * 20);

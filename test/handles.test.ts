@@ -285,7 +285,7 @@ test('a flood of guesses succeeds nowhere, and does not keep who has the handle 
   const { value, about } = code('645301');
   const handle = await handles.issue(value, about);
   const [stem = ''] = handle.split('.');
-  const guesses = Array.from({ length: 1000 }, () =>
+  const guesses = Array.from({ length: 300 }, () =>
     redeem(`${stem}.${randomBytes(16).toString('base64url')}`, use, home),
   );
   const [own, ...others] = await Promise.allSettled([redeem(handle, use, home), ...guesses]);
