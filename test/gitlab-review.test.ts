@@ -127,29 +127,107 @@ test('a bad line stops the whole review before anything is sent', async (t) => {
   assert.equal(mr.approvedBy.length, 1);
 });
 
-test('a fault in the middle leaves no half-posted review; drafts of the person stay theirs', async (t) => {
-  const { fault, mr, double, root } = await reviewed(t);
-  const comments = [10, 11, 12].map((line) => ({ file: 'src/main.ts', line, text: `On ${line}` }));
-  let posts = 0;
-  double.faults.push({ method: 'POST', path: /draft_notes$/, times: 0, status: 502 });
-  const [broken] = double.faults;
-  assert.ok(broken);
-  // The second one fails.
-  const watch = setInterval(() => {
-    posts = double.sent.filter((one) => one.path.endsWith('/draft_notes') && one.method === 'POST').length;
-    if (posts === 1) broken.times = 1;
-  }, 1);
-  const said = await fault('gitlab_review', { project: P, merge_request: 1, comments }).finally(() =>
-    clearInterval(watch),
+const five = (text = 'On') =>
+  [10, 11, 12, 18, 19].map((line) => ({ file: 'src/main.ts', line, text: `${text} ${line}` }));
+
+test('the third comment of five fails: nothing of the review is left, and that is said', async (t) => {
+  const { fault, value, mr, double, root } = await reviewed(t);
+  const review = { project: P, merge_request: 1, comments: five() };
+  const posts = () => double.sent.filter((one) => one.method === 'POST').length;
+  const third = { method: 'POST', path: /draft_notes$/, times: 1, after: 2 };
+  for (const [how, said] of [
+    [{ status: 502 }, /fault of its own \(502/],
+    [{ cut: true }, /broke the connection/],
+    [{ status: 429, headers: { 'retry-after': '7' } }, /429.*in 7 s/],
+    [{ status: 400 }, /refused the values/],
+  ] as const) {
+    const before = posts();
+    double.faults.push({ ...third, ...how });
+    const text = await fault('gitlab_review', review);
+    assert.match(text, /^The review of !1 is not posted: comment 3 of 5 was not taken, and nothing is left/);
+    assert.match(text, said);
+    assert.doesNotMatch(text, /may have done it/);
+    assert.equal(posts() - before, 3);
+    assert.deepEqual([mr.drafts, mr.discussions, mr.published], [[], [], 0]);
+  }
+  // What cannot be taken back is named.
+  double.faults.push(
+    { ...third, status: 502 },
+    { method: 'DELETE', path: /draft_notes/, times: 9, status: 403 },
   );
-  assert.match(said, /502|fault of its own/);
-  assert.deepEqual([mr.drafts.length, mr.discussions.length, mr.published], [0, 0, 0]);
-  mr.drafts.push({ id: 1, note: 'mine', author: root, position: null });
-  assert.match(
-    await fault('gitlab_review', { project: P, merge_request: 1, comments }),
-    /1 unpublished draft/,
-  );
+  assert.match(await fault('gitlab_review', review), /drafts of it are left.*delete them on GitLab/);
+  double.faults.length = 0;
+  assert.equal(mr.drafts.length, 2);
+  mr.drafts = [{ id: 1, note: 'mine', author: root, position: null }];
+  assert.match(await fault('gitlab_review', review), /1 unpublished draft/);
   assert.equal(mr.drafts.length, 1);
+  mr.drafts = [];
+  assert.equal((await value('gitlab_review', review))['published'], 5);
+});
+
+test('a comment that someone begins in the browser meanwhile is not taken back with ours', async (t) => {
+  const { fault, mr, double, root } = await reviewed(t);
+  double.faults.push({ method: 'POST', path: /draft_notes$/, times: 1, after: 4, status: 502 });
+  const said = fault('gitlab_review', { project: P, merge_request: 1, comments: five() });
+  for (let tries = 0; mr.drafts.length === 0 && tries < 2000; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  mr.drafts.push({ id: 7, note: 'A thought of mine', author: root, position: null });
+  assert.match(await said, /nothing is left/);
+  assert.deepEqual(
+    mr.drafts.map((one) => one.note),
+    ['A thought of mine'],
+  );
+});
+
+test('publishing fails: done, not done, or not known, each is said as it is', async (t) => {
+  const { fault, value, mr, double } = await reviewed(t);
+  const publish = { method: 'POST', path: /bulk_publish$/, times: 1 };
+  const sent = () => double.sent.filter((one) => one.path.endsWith('bulk_publish')).length;
+  const review = (text: string) => ({ project: P, merge_request: 1, comments: five(text) });
+  double.faults.push({ ...publish, status: 429, headers: { 'retry-after': '3' } });
+  assert.match(
+    await fault('gitlab_review', review('a')),
+    /is not posted: it was not published, and nothing is left of it.*429.*in 3 s/,
+  );
+  assert.deepEqual([mr.drafts.length, mr.discussions.length], [0, 0]);
+  // Cut after the work was done: the drafts are gone, so it is published.
+  double.faults.push({ ...publish, cut: true });
+  assert.equal((await value('gitlab_review', review('b')))['published'], 5);
+  assert.equal(mr.discussions.length, 5);
+  double.faults.push({ ...publish, status: 502 });
+  assert.match(
+    await fault('gitlab_review', review('c')),
+    /502.*may have been published in part: check !1\. 5 of its 5 comments are still drafts.*do not send the review again/,
+  );
+  assert.deepEqual([mr.drafts.length, mr.discussions.length], [5, 5]);
+  mr.drafts = [];
+  double.faults.push(
+    { ...publish, status: 502 },
+    { method: 'GET', path: /draft_notes$/, times: 4, after: 1, status: 403 },
+  );
+  assert.match(
+    await fault('gitlab_review', review('d')),
+    /may have done it: check.*publishing of 5 comments on !1/,
+  );
+  assert.equal(sent(), 4);
+});
+
+test('a review that is cancelled half-way leaves no drafts', async (t) => {
+  const { client, mr, double } = await reviewed(t);
+  double.faults.push({ method: 'POST', path: /draft_notes$/, times: 1, after: 2, slow: 400 });
+  const stop = new AbortController();
+  const call = client.call(
+    'gitlab_review',
+    { project: P, merge_request: 1, comments: five() },
+    { signal: stop.signal },
+  );
+  for (let tries = 0; mr.drafts.length < 3 && tries < 5000; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  stop.abort();
+  await call.catch(() => undefined);
+  for (let tries = 0; mr.drafts.length > 0 && tries < 300; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual([mr.drafts.length, mr.discussions.length], [0, 0]);
 });
 
 test('a diff that GitLab leaves out comes from the raw one, in pages', async (t) => {

@@ -23,6 +23,11 @@ export interface Asked {
   tokenSetting: string;
 }
 
+const maybe = 'GitLab may have done it: check the result (list or show it) before you send it again.';
+
+/** The error without its doubt, for who has looked at what was done. */
+export const withoutDoubt = (message: string) => message.replace(` ${maybe}`, '');
+
 /** One sentence or two: what is missing (argument, scope, role), and the next step. */
 export function explain(error: unknown, asked: Asked): unknown {
   if (!(error instanceof CallError)) return error;
@@ -30,7 +35,6 @@ export function explain(error: unknown, asked: Asked): unknown {
   const said = saidBy(error.body);
   const what = `${asked.method} ${asked.path}`;
   const of = (text: string) => new GitLabError(text, status);
-  const maybe = `GitLab may have done it: check the result (list or show it) before you send it again.`;
   if (reason === 'deadline' || reason === 'connection_lost') {
     if (!asked.writes) return of(error.message);
     const how = reason === 'deadline' ? 'did not answer in time' : 'broke the connection before it answered';

@@ -15,7 +15,7 @@ export async function library(exchange: Exchange) {
     import('@gitbeaker/rest'),
     import('@gitbeaker/requester-utils'),
   ]);
-  const { MergeRequestApprovals, MergeRequestDraftNotes, MergeRequestNotes } = more;
+  const { MergeRequestApprovals, MergeRequestNotes } = more;
   const { MergeRequests, Pipelines, Projects, Tags } = more;
   const requesterFn = utils.createRequesterFn(
     async (_service, request) => request,
@@ -41,7 +41,6 @@ export async function library(exchange: Exchange) {
       IssueNotes,
       Issues,
       MergeRequestApprovals,
-      MergeRequestDraftNotes,
       MergeRequestNotes,
       MergeRequests,
       Pipelines,
@@ -57,7 +56,6 @@ export async function library(exchange: Exchange) {
     issueNotes: new classes.IssueNotes({ token: '' }),
     issues: new classes.Issues({ token: '' }),
     approvals: new classes.MergeRequestApprovals({ token: '' }),
-    draftNotes: new classes.MergeRequestDraftNotes({ token: '' }),
     mergeRequestNotes: new classes.MergeRequestNotes({ token: '' }),
     mergeRequests: new classes.MergeRequests({ token: '' }),
     pipelines: new classes.Pipelines({ token: '' }),

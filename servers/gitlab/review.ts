@@ -6,6 +6,7 @@ import { mergeRequest, next, project, record } from './fields.ts';
 import { atNumber, type GitLab } from './gitlab.ts';
 import { diffPage, diffRefs, PER_PAGE, type FileDiff } from './patch.ts';
 import { positionOf } from './position.ts';
+import { publishReview, type ReviewNote } from './publish.ts';
 import { slim } from './shapes.ts';
 import { oneLine, refuseQuickActions } from './text.ts';
 
@@ -95,26 +96,8 @@ export const review = [
       const { place, iid, notes, sha } = await prepared(given, gitlab, ctx);
       const { api, id, project } = place;
       const path = `projects/${id}/merge_requests/${iid}`;
-      const { draftNotes, approvals } = await api.rest;
-      const before = z
-        .array(z.object({ id: z.number() }))
-        .parse(await api.get(`${path}/draft_notes`, { per_page: 100 }));
-      if (before.length > 0) {
-        throw new ToolError(
-          `Nothing was sent: you have ${before.length} unpublished draft comments on !${iid}, which would be published too. Publish or delete them on GitLab first.`,
-        );
-      }
-      try {
-        for (const { note, position } of notes) {
-          if (position) await api.send('POST', `${path}/draft_notes`, { note, position });
-          else await draftNotes.create(project, iid, note);
-        }
-      } catch (error) {
-        // None before, so all that are there now are ours: the review is posted whole or not at all.
-        await discard(api, path);
-        throw error;
-      }
-      if (notes.length > 0) await draftNotes.publishBulk(project, iid);
+      const { approvals } = await api.rest;
+      if (notes.length > 0) await publishReview(api, path, `!${iid}`, notes);
       if (given.approve) {
         const approve = async () => void (await approvals.approve(project, iid, { sha }));
         await (notes.length > 0 ? further(`The review of !${iid} is published`, approve) : approve());
@@ -132,13 +115,6 @@ export const review = [
     },
   }),
 ];
-
-async function discard(api: Api, path: string): Promise<void> {
-  const left = z
-    .array(z.object({ id: z.number() }))
-    .safeParse(await api.maybe(`${path}/draft_notes`, { per_page: 100 }));
-  for (const { id } of left.data ?? []) await api.send('DELETE', `${path}/draft_notes/${id}`);
-}
 
 /** Everything is checked before anything is sent: text, files, lines, the head that was reviewed. */
 async function prepared(given: z.output<typeof input>, gitlab: GitLab, ctx: Parameters<typeof atNumber>[4]) {
@@ -158,7 +134,7 @@ async function prepared(given: z.output<typeof input>, gitlab: GitLab, ctx: Para
   }
   const diffs = await diffsOf(api, path, new Set(comments.map((one) => one.file)));
   const faults: string[] = [];
-  const notes: { note: string; position?: ReturnType<typeof positionOf> }[] = [];
+  const notes: ReviewNote[] = [];
   for (const [index, one] of comments.entries()) {
     try {
       notes.push({ note: withSuggestion(one), position: positionOf(one, diffs.get(one.file), refs) });

@@ -24,6 +24,8 @@ export interface Fault {
   method?: string;
   path: RegExp;
   times: number;
+  /** So many that fit pass first. */
+  after?: number;
   /** Answered instead of the work; or the connection is cut after the work was done. */
   status?: number;
   headers?: Record<string, string>;
@@ -160,9 +162,13 @@ export async function startGitLab(): Promise<Double> {
       body,
       authorization: request.headers.authorization,
     });
-    const fault = faults.find(
+    let fault = faults.find(
       (one) => one.times > 0 && (one.method ?? method) === method && one.path.test(url.pathname),
     );
+    if (fault?.after) {
+      fault.after--;
+      fault = undefined;
+    }
     if (fault) fault.times--;
     if (fault?.status) {
       response.writeHead(fault.status, { 'content-type': 'application/json', ...fault.headers });
@@ -178,7 +184,7 @@ export async function startGitLab(): Promise<Double> {
     if (typeof content === 'string' || Buffer.isBuffer(content)) {
       if (!fault?.slow) return void response.end(content);
       for (const byte of Buffer.from(content)) {
-        if (!response.writable) return;
+        if (request.socket.destroyed) return;
         response.write(Buffer.from([byte]));
         await new Promise((resolve) => setTimeout(resolve, fault.slow));
       }
