@@ -3,19 +3,17 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
-import { z } from 'zod';
 import { startGitLab, type Double } from '../doubles/gitlab/server.ts';
 import type { Project, User } from '../doubles/gitlab/model.ts';
 import { connect, root } from './client.ts';
 import { figure, median, spread, type Figure, type Scope } from './figure.ts';
+import { reviews } from './gitlab-review.ts';
 import { cpuOfTree, hasProc, rssMb } from './process.ts';
 
 const run = promisify(execFile);
 const server = `${root}dist/servers/gitlab/main.js`;
 const PEER = '@zereight/mcp-gitlab@2.1.64';
 const TOKEN = 'glpat-bench-0123456789abcd';
-
-const shownDiff = z.object({ diff: z.string() });
 
 const count = (value: unknown) => encode(JSON.stringify(value)).length;
 
@@ -145,22 +143,18 @@ async function answers(scope: Scope, double: Double, env: Env): Promise<Figure[]
   await propose(project, user, double);
   const connected = await connect(server, await scope.folder('gitlab'), env);
   try {
-    let calls = 0;
-    const ask = (tool: string, input: Record<string, unknown>) => {
-      calls++;
-      return connected.must(tool, { project: 'group/bench', ...input });
-    };
     const compare = async (name: string, tool: string, input: Record<string, unknown>, paths: string[]) => {
-      const answer = await ask(tool, input);
+      const answer = await connected.must(tool, { project: project.path, ...input });
       const raw = await Promise.all(paths.map((path) => rawJson(double.url, path)));
       const [ours, theirs] = [count(answer), count(raw)];
+      const each = paths.map((path, at) => [path, count(raw[at])] as const);
       return figure({
         name: `gitlab.answer.${name}`,
-        what: `answer beside the API's JSON: ${tool}`,
+        what: `answer beside the JSON of the requests that it stands for: ${tool}`,
         unit: 'x',
         value: ours / theirs,
         bar: 0.2,
-        details: { 'ours, tokens': ours, 'raw, tokens': theirs },
+        details: { 'ours, tokens': ours, 'raw, tokens': theirs, 'each request': Object.fromEntries(each) },
       });
     };
     const base = 'projects/group%2Fbench';
@@ -176,33 +170,8 @@ async function answers(scope: Scope, double: Double, env: Env): Promise<Figure[]
         `${base}/merge_requests/1/diffs`,
       ]),
     ];
-    calls = 0;
-    const mr = project.mergeRequests[0];
-    const before = mr?.discussions.length ?? 0;
-    const { diff } = shownDiff.parse(await ask('gitlab_diff', { merge_request: 1 }));
-    // Only what the answer shows is commented on: changed lines by the numbers that it gives.
-    const lines = [...diff.matchAll(/^== (\S+)\n(?:[ -].*\n)*\+(\d+) /gm)].slice(0, 3);
-    const comments = lines.map(([, file, line]) => ({ file, line: Number(line), text: `On line ${line}` }));
-    await ask('gitlab_review', { merge_request: 1, comments });
-    // A review that is not published with its three comments took no calls at all: it failed.
-    const posted = (mr?.discussions.length ?? 0) - before;
-    if (posted !== 3 || mr?.published !== 1)
-      throw new Error(`${posted} comments in ${mr?.published} reviews`);
-    return [
-      ...figures,
-      figure({
-        name: 'gitlab.review',
-        what: 'calls for a review of three line comments (diff, then post)',
-        unit: 'calls',
-        value: calls,
-        bar: 2,
-        details: {
-          'reviews published': mr.published,
-          'comments in it': posted,
-          'drafts left': mr.drafts.length,
-        },
-      }),
-    ];
+    const [mr] = project.mergeRequests;
+    return mr ? [...figures, ...(await reviews(double, connected, project.path, mr))] : figures;
   } finally {
     await connected.close();
   }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /** Where /proc tells what a process used. Elsewhere (macOS) such figures are "not measured". */
@@ -54,13 +54,10 @@ export async function rssMb(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(await text(`/proc/${pid}/status`))?.[1]) / 1024;
 }
 
-/** The most it had since `resetPeak` (proc_pid_status(5): VmHWM). */
+/** The most it ever had (proc_pid_status(5): VmHWM). */
 export async function peakMb(pid: number): Promise<number> {
   return Number(/VmHWM:\s+(\d+)/.exec(await text(`/proc/${pid}/status`))?.[1]) / 1024;
 }
-
-/** proc_pid_clear_refs(5): 5 sets the peak back to what it has now. */
-export const resetPeak = (pid: number) => writeFile(`/proc/${pid}/clear_refs`, '5');
 
 /** What it takes of the machine: pages it shares with others (node's own) are divided among them. */
 export async function pssMb(pids: number[]): Promise<number> {
