@@ -148,6 +148,8 @@ test('long lines, endless sections and carriage returns are read at once', async
   const job = double.world.job(pipeline, 'test', 'failed');
   for (const line of [
     'x'.repeat(200_000),
+    '.'.repeat(200_000),
+    '1 '.repeat(100_000),
     `${'progress\r'.repeat(20_000)}last\r\r`,
     `section_start:1:${'a'.repeat(150_000)}`,
     'section_start:1:a['.repeat(10_000),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { bench } from './gitlab-kit.ts';
@@ -11,9 +11,17 @@ const expected = z
   .parse(JSON.parse(readFileSync(new URL('expected.json', logs), 'utf8')));
 const logOf = (name: string) => readFileSync(new URL(`${name}.log`, logs));
 
-test('why it failed: the failing line of 20 logs, each in one call', async (t) => {
+test('why it failed: the failing line of 59 logs of different tools, each in one call', async (t) => {
   const { value, double, project, root } = await bench(t);
-  assert.equal(Object.keys(expected).length, 20);
+  assert.equal(Object.keys(expected).length, 59);
+  assert.deepEqual(
+    readdirSync(logs)
+      .filter((name) => name.endsWith('.log'))
+      .sort(),
+    Object.keys(expected)
+      .map((name) => `${name}.log`)
+      .sort(),
+  );
   for (const [name, line] of Object.entries(expected)) {
     const pipeline = double.world.pipeline(project, 'main', 'a'.repeat(40), { status: 'failed' });
     double.world.job(pipeline, name, 'failed', { log: logOf(name) });

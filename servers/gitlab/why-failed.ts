@@ -6,7 +6,7 @@ import { allow, atNumber, atProject, type GitLab } from './gitlab.ts';
 import { logTail } from './logs.ts';
 import { job, pipelineRow, slim } from './shapes.ts';
 import { refName } from './targets.ts';
-import { failureOf } from './trace.ts';
+import { failureOf } from './failure.ts';
 
 const tool = toolFor<GitLab>();
 
