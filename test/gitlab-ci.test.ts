@@ -188,11 +188,25 @@ test('a long log costs no memory: its end is read alone', async (t) => {
   const pipeline = double.world.pipeline(project, 'main', 'a'.repeat(40), { status: 'failed' });
   const line = Buffer.from(`${'x'.repeat(99)}\n`);
   const log = Buffer.concat([Buffer.alloc(60 * 1024 * 1024, line), logOf('gcc')]);
-  double.world.job(pipeline, 'build', 'failed', { log });
+  const job = double.world.job(pipeline, 'build', 'failed', { log });
+  const ask = async (named: string) =>
+    JSON.stringify(await value('gitlab_why_failed', { project: named, pipeline: pipeline.id }));
   const before = process.memoryUsage.rss();
-  assert.match(
-    JSON.stringify(await value('gitlab_why_failed', { project: P, pipeline: pipeline.id })),
-    /undefined reference/,
-  );
+  const queries = () => double.sent.filter((one) => one.path === '/api/graphql').length;
+  for (const named of [P, String(project.id)]) {
+    const found = await ask(named);
+    assert.match(found, /"section":"step_script".*undefined reference to `helper'/);
+    assert.doesNotMatch(found, /<\/?(span|div|br)|section_(start|end)/);
+  }
+  assert.equal(queries(), 2);
+  job.log = Buffer.concat([log, Buffer.from('a <b> &amp; c\n')]);
+  const { text } = await value('gitlab_job_log', { project: P, job: job.id });
+  assert.match(String(text), /the last 100 lines of a long log[^]*\na <b> &amp; c$/);
+  // A GitLab that has no such field: the log is read through. One that serves ranges: only its end is sent.
+  job.log = log;
+  double.world.summaries = false;
+  assert.match(await ask(P), /undefined reference to `helper'/);
+  double.world.ranges = true;
+  assert.match(await ask(P), /undefined reference to `helper'/);
   assert.ok(process.memoryUsage.rss() - before < 30 * 1024 * 1024);
 });

@@ -1,15 +1,26 @@
 import { GitLabError } from './errors.ts';
 import type { Api } from './client.ts';
 import { sweeper } from './garbage.ts';
+import { logSummary } from './log-summary.ts';
 
 /** Of a long log, the end that is looked at for errors. */
 const TAIL = 256 * 1024;
 
-/** The last part of a job's log, however long it is: a range where GitLab serves one, else read through and dropped. */
+/** Longer ones are not read through where GitLab can tell their end by itself. */
+const LONG = 8 * 1024 * 1024;
+
+/** The last part of a job's log, however long it is: a range where one is served, what GitLab tells of a long one, else read through. */
 export async function logTail(api: Api, project: string, job: number, bytes = TAIL): Promise<string> {
   try {
-    const { status, body } = await api.stream(`projects/${project}/jobs/${job}/trace`, -bytes);
+    const { status, headers, body } = await api.stream(`projects/${project}/jobs/${job}/trace`, -bytes);
     if (status === 416) return drop(body);
+    if (Number(headers['content-length']) > LONG) {
+      const end = await logSummary(api, project, job);
+      if (end !== undefined) {
+        await drop(body);
+        return end;
+      }
+    }
     return await lastOf(body, bytes);
   } catch (error) {
     // Erased, or never written: the job did not start.

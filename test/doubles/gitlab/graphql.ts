@@ -1,4 +1,5 @@
-import { buildSchema, graphql } from 'graphql';
+import { buildSchema, graphql, GraphQLError } from 'graphql';
+import { summary } from './trace-html.ts';
 import { isRecord, Refused } from './routing.ts';
 import type { Issue, Project, Token } from './model.ts';
 import type { World } from './world.ts';
@@ -17,12 +18,20 @@ const schema = buildSchema(`
   }
   type PageInfo { endCursor: String startCursor: String hasNextPage: Boolean! hasPreviousPage: Boolean! }
   type WorkItemConnection { nodes: [WorkItem] pageInfo: PageInfo! count: Int! }
+  scalar JobID
+  type CiJobTrace { htmlSummary(lastLines: Int = 10): String! }
+  type CiJob { id: JobID name: String status: String trace: CiJobTrace }
+  type ProjectConnection { nodes: [Project] }
   type Project {
+    job(id: JobID!): CiJob
     id: ID! name: String! fullPath: ID! path: String! description: String webUrl: String visibility: String
     workItems(types: [IssueType!], state: IssuableState, search: String, first: Int, after: String): WorkItemConnection
   }
   type Metadata { version: String! revision: String! enterprise: Boolean! }
-  type Query { currentUser: UserCore project(fullPath: ID!): Project metadata: Metadata echo(text: String!): String! }
+  type Query {
+    projects(ids: [ID!]): ProjectConnection
+    currentUser: UserCore project(fullPath: ID!): Project metadata: Metadata echo(text: String!): String!
+  }
 `);
 
 const gid = (type: string, id: number) => `gid://gitlab/${type}/${id}`;
@@ -36,15 +45,18 @@ export async function answerGraphql(
   if (token?.expired || !token) throw new Refused(401, { errors: [{ message: 'Invalid token' }] });
   const { user } = token;
   const shownUser = { ...user, id: gid('User', user.id), webUrl: `${world.url}/${user.username}` };
+  const seen = (found: Project | undefined) =>
+    !found || (found.visibility === 'private' && !found.members.has(user.id))
+      ? null
+      : projectOf(world, found);
   const rootValue = {
     currentUser: shownUser,
     metadata: { version: '18.5.0', revision: 'double', enterprise: false },
     echo: ({ text }: { text: string }) => `"${user.username}" says: ${text}`,
-    project({ fullPath }: { fullPath: string }) {
-      const found = world.find(fullPath);
-      if (!found || (found.visibility === 'private' && !found.members.has(user.id))) return null;
-      return projectOf(world, found);
-    },
+    project: ({ fullPath }: { fullPath: string }) => seen(world.find(fullPath)),
+    projects: ({ ids = [] }: { ids?: string[] }) => ({
+      nodes: ids.flatMap((id) => seen(world.find(id.replace('gid://gitlab/Project/', ''))) ?? []),
+    }),
   };
   const variableValues = isRecord(body['variables']) ? body['variables'] : {};
   const source = typeof body['query'] === 'string' ? body['query'] : '';
@@ -68,6 +80,15 @@ const projectOf = (world: World, project: Project) => ({
   description: project.description,
   visibility: project.visibility,
   webUrl: `${world.url}/${project.path}`,
+  job({ id }: { id: string }) {
+    const job = project.pipelines
+      .flatMap((one) => one.jobs)
+      .find((one) => id === `gid://gitlab/Ci::Build/${one.id}`);
+    if (!job) return null;
+    if (!world.summaries) throw new GraphQLError("Field 'htmlSummary' doesn't exist on type 'CiJobTrace'");
+    const htmlSummary = ({ lastLines }: { lastLines: number }) => summary(job.log, lastLines);
+    return { id, name: job.name, status: job.status.toUpperCase(), trace: { htmlSummary } };
+  },
   workItems({ types, state, search, first = 100, after }: Wanted) {
     const all = project.issues
       .filter((one) => !types || types.includes(one.type))

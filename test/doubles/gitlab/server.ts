@@ -13,8 +13,10 @@ import { projectRoutes } from './routes-projects.ts';
 import { refRoutes } from './routes-refs.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { answerGraphql } from './graphql.ts';
+import { dressed, limited } from './headers.ts';
 import { paramsOf } from './params.ts';
 import { Raw, Refused, type Route } from './routing.ts';
+import { allow, givenToken, hasToken } from './tokens.ts';
 import type { Project, Token, User } from './model.ts';
 import { World } from './world.ts';
 import { jsonOrNothing } from '../../../kit/json.ts';
@@ -92,24 +94,6 @@ function routeOf(method: string, path: string) {
   throw new Refused(404, { error: '404 Not Found' });
 }
 
-function allow(token: Token, read: boolean, ofUser: boolean): void {
-  if (token.expired)
-    throw new Refused(401, {
-      error: 'invalid_token',
-      error_description: 'Token is expired. You can either do re-authorization or token refresh.',
-    });
-  const fits =
-    token.scopes.includes('api') ||
-    (read && token.scopes.includes('read_api')) ||
-    (ofUser && token.scopes.includes('read_user'));
-  if (fits) return;
-  throw new Refused(403, {
-    error: 'insufficient_scope',
-    error_description: 'The request requires higher privileges than provided by the access token.',
-    scope: read ? 'api read_api' : 'api',
-  });
-}
-
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -117,19 +101,6 @@ function decoded(text: string): string {
     throw new Refused(400, { error: 'The path is not encoded as URLs are.' });
   }
 }
-
-/** docs.gitlab.com/api/rest/authentication: a header, or the query. */
-function givenToken(request: IncomingMessage, url: URL): string | undefined {
-  const given =
-    /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ??
-    request.headers['private-token'] ??
-    url.searchParams.get('private_token') ??
-    url.searchParams.get('access_token') ??
-    undefined;
-  return typeof given === 'string' ? given : undefined;
-}
-
-const hasToken = (request: IncomingMessage, url: URL) => givenToken(request, url) !== undefined;
 
 /** A GitLab on 127.0.0.1. */
 export async function startGitLab(): Promise<Double> {
@@ -175,7 +146,15 @@ export async function startGitLab(): Promise<Double> {
       response.end(fault.body ?? JSON.stringify({ message: `${fault.status}` }));
       return;
     }
-    const { status, headers, content } = await work(method, url, text, request);
+    const limits = limited(world, givenToken(request, url) ?? request.socket.remoteAddress ?? '');
+    const worked = limits.over
+      ? { status: 429, headers: { 'content-type': 'text/plain' }, content: 'Retry later\n' }
+      : await work(method, url, text, request);
+    const { status, headers, content } = dressed(
+      { ...worked, headers: Object.assign(limits.headers, worked.headers) },
+      method,
+      request.headers['if-none-match'],
+    );
     if (fault?.cut) {
       request.socket.destroy();
       return;

@@ -24,8 +24,13 @@ export class World {
   readonly tokens = new Map<string, Token>();
   readonly projects: Project[] = [];
   url = '';
-  /** Whether logs are sent in parts where a reader asks for one; GitLab itself may send them whole. */
-  ranges = true;
+  /** Whether logs are sent in parts where a reader asks for one: GitLab itself sends them whole (lib/api/ci/jobs.rb). */
+  ranges = false;
+  /** Whether GraphQL tells the end of a log (GitLab 15.11 and later). */
+  summaries = true;
+  /** Requests a minute that one token may send; undefined: any number. */
+  limit: number | undefined = undefined;
+  readonly requests = new Map<string, number>();
   #ids = 100;
 
   id = () => ++this.#ids;
