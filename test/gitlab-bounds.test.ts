@@ -91,7 +91,9 @@ async function storage(t: TestContext) {
   const asked: { path: string; authorization: string | undefined }[] = [];
   const server = createServer((request, response) => {
     asked.push({ path: request.url ?? '', authorization: request.headers.authorization });
-    response.writeHead(200, { 'content-type': 'text/html' }).end('<p>coverage 91 %</p>');
+    response
+      .writeHead(200, { 'content-type': 'text/html', 'content-disposition': 'attachment; filename="a.html"' })
+      .end('<p>coverage 91 %</p>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
@@ -123,23 +125,54 @@ test('artifacts in object storage: the redirect is followed without the token, a
   assert.deepEqual(asked, [{ path: '/bucket/a.html?signature=1', authorization: undefined }]);
 });
 
-test('a login page with status 200 is no file and no log', async (t) => {
-  const { fault, double, project } = await bench(t);
-  const pipeline = double.world.pipeline(project, 'main', 'a'.repeat(40), { status: 'failed' });
-  const job = double.world.job(pipeline, 'test', 'failed', { log: Buffer.from('x\n') });
+test('a login page with status 200 is no file, log, diff or artifact, and no answer of any kind', async (t) => {
+  const { fault, value, client, double, project, root } = await bench(t);
+  const { world } = double;
+  const pipeline = world.pipeline(project, 'main', 'a'.repeat(40), { status: 'failed' });
+  const artifacts = new Map([['out/a.html', Buffer.from('<p>mine</p>')]]);
+  const job = world.job(pipeline, 'test', 'failed', { log: Buffer.from('x\n'), artifacts });
+  await project.repo.commit('fix', 'main', 'Fix', [
+    { action: 'create', file_path: 'big.txt', content: Buffer.from('a line of text\n'.repeat(3000)) },
+  ]);
+  world.mergeRequest(project, root, 'Fix', 'fix');
+  world.issue(project, root, 'One');
   const page = {
     status: 200,
     headers: { 'content-type': 'text/html; charset=utf-8' },
     body: '<title>Sign in</title>',
   };
-  for (const [path, call] of [
-    [/\/raw$/, () => fault('gitlab_read_file', { project: P, path: 'README.md' })],
-    [/\/trace$/, () => fault('gitlab_job_log', { project: P, job: job.id })],
-    [/\/trace$/, () => fault('gitlab_why_failed', { project: P, pipeline: pipeline.id })],
-  ] as const) {
+  const at = { project: P, merge_request: 1 };
+  const calls: [RegExp, string, Record<string, unknown>][] = [
+    [/\/raw$/, 'gitlab_read_file', { project: P, path: 'README.md' }],
+    [/\/blame$/, 'gitlab_read_file', { project: P, path: 'README.md', blame: true }],
+    [/\/tree$/, 'gitlab_list_files', { project: P }],
+    [/\/search$/, 'gitlab_list_files', { project: P, search: 'x' }],
+    [/\/trace$/, 'gitlab_job_log', { project: P, job: job.id }],
+    [/\/trace$/, 'gitlab_why_failed', { project: P, pipeline: pipeline.id }],
+    [/\/diffs$/, 'gitlab_diff', at],
+    [/\/raw_diffs$/, 'gitlab_diff', at],
+    [/\/discussions$/, 'gitlab_show_merge_request', at],
+    [/\/artifacts$/, 'gitlab_artifacts', { project: P, job: job.id }],
+    [/\/artifacts\/out/, 'gitlab_artifacts', { project: P, job: job.id, path: 'out/a.html' }],
+    [/\/issues\/1$/, 'gitlab_show_issue', { project: P, issue: 1 }],
+    [/graphql$/, 'gitlab_list_issues', { project: P, type: 'TASK' }],
+    [/\/compare$/, 'gitlab_history', { project: P, from: 'main', to: 'fix' }],
+    [/\/issues$/, 'gitlab_write_issue', { project: P, title: 'x' }],
+    [/\/user$/, 'gitlab_find', { what: 'me' }],
+  ];
+  for (const [path, tool, input] of calls) {
     double.faults.push({ path, times: 1, ...page });
-    assert.match(await call(), /web page, not data.*GITLAB_URL/);
+    assert.match(await fault(tool, input), /web page, not data.*GITLAB_URL/, `${tool} ${path.source}`);
+    assert.ok(
+      double.faults.every((one) => one.times === 0),
+      path.source,
+    );
   }
+  const own = await value('gitlab_artifacts', { project: P, job: job.id, path: 'out/a.html' });
+  assert.equal(own['text'], '<p>mine</p>');
+  double.faults.push({ path: /\/raw$/, times: 1, ...page });
+  const uri = `gitlab://${encodeURIComponent(P)}/files/main/README.md`;
+  await assert.rejects(client.read(uri), /web page, not data/);
 });
 
 test('long lines, endless sections and carriage returns are read at once', async (t) => {

@@ -18,6 +18,7 @@ interface Schema {
   properties?: Record<string, Schema> | undefined;
   required?: string[] | undefined;
   $ref?: string | undefined;
+  format?: string | undefined;
 }
 
 const schema: z.ZodType<Schema> = z.lazy(() =>
@@ -28,6 +29,7 @@ const schema: z.ZodType<Schema> = z.lazy(() =>
     properties: z.record(z.string(), schema).optional(),
     required: z.array(z.string()).optional(),
     $ref: z.string().optional(),
+    format: z.string().optional(),
   }),
 );
 const parameter = z.object({
@@ -36,6 +38,8 @@ const parameter = z.object({
   required: z.boolean().optional(),
   type: z.string().optional(),
   enum: z.array(z.unknown()).optional(),
+  items: schema.optional(),
+  format: z.string().optional(),
   schema: schema.optional(),
 });
 const operation = z.object({ parameters: z.array(parameter).default([]) });
@@ -131,4 +135,59 @@ export function breaches({ method, path, query, body }: Sent): string[] | undefi
     // Of a group that may be left out as a whole.
     if (!name.includes('[') && !given.has(name)) faults.push(`${where}: ${name} is missing`);
   return faults;
+}
+
+/** Where the file says less than GitLab does: `scope` of jobs is a list (its lib/api/ci/jobs.rb), of these statuses. */
+const STATUSES =
+  'created|waiting_for_resource|preparing|waiting_for_callback|pending|running|success|failed|canceled|canceling|skipped|manual|scheduled';
+const corrected = new Map(
+  ['jobs', 'pipelines/*/jobs', 'pipelines/*/bridges'].map((path) => [
+    `GET /projects/*/${path}`,
+    { scope: `string[] ${STATUSES}` },
+  ]),
+);
+
+/** Of endpoints (`POST /projects/*`), their parameters as test/doubles/gitlab/grape.json has them. */
+export function parametersOf(keys: string[]): Record<string, Record<string, string>> {
+  const { known } = load();
+  const resolve = (one: Schema): Schema =>
+    one.$ref ? (known.definitions[one.$ref.replace('#/definitions/', '')] ?? one) : one;
+  const table: Record<string, Record<string, string>> = {};
+  for (const [path, methods] of Object.entries(known.paths)) {
+    for (const [method, { parameters }] of Object.entries(methods)) {
+      const key = `${method.toUpperCase()} ${path
+        .replace('/api/v4', '')
+        .replace('(-/)', '')
+        .replaceAll(/\{\w+\}|\*\w+/g, '*')}`;
+      if (!keys.includes(key)) continue;
+      const row: Record<string, string> = {};
+      const put = (name: string, raw: Schema, required: boolean) => {
+        const one = resolve(raw);
+        const inner = one.type === 'array' && one.items ? resolve(one.items) : one;
+        const type = inner.properties ? 'object' : inner.format === 'date-time' ? 'date-time' : inner.type;
+        const values = (inner.enum ?? one.enum)?.map(String);
+        row[name] =
+          `${type ?? ''}${one.type === 'array' ? '[]' : ''}${required ? '!' : ''}${values ? ` ${values.join('|')}` : ''}`;
+        if (one.type === 'array') return;
+        for (const [part, each] of Object.entries(one.properties ?? {}))
+          put(`${name}[${part}]`, each, one.required?.includes(part) ?? false);
+      };
+      for (const one of parameters) {
+        if (path.includes(`*${one.name}`)) continue;
+        if (one.in === 'query' || one.in === 'formData')
+          put(
+            one.name,
+            { type: one.type, enum: one.enum, items: one.items, format: one.format },
+            one.required ?? false,
+          );
+        const whole = one.schema && resolve(one.schema);
+        for (const [name, each] of Object.entries(whole?.properties ?? {}))
+          put(name, each, whole?.required?.includes(name) ?? false);
+      }
+      table[key] = Object.fromEntries(
+        Object.entries({ ...row, ...corrected.get(key) }).sort(([a], [b]) => a.localeCompare(b)),
+      );
+    }
+  }
+  return Object.fromEntries(Object.entries(table).sort(([a], [b]) => a.localeCompare(b)));
 }

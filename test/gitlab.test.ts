@@ -374,3 +374,35 @@ test('a merge or an approval that the role does not allow is no bad token, thoug
   await value('gitlab_review', approve);
   assert.match(await fault('gitlab_review', approve), /approve it \(401\).*given before/);
 });
+
+test('a merge keeps what both sides did; one that conflicts says so and is not merged', async (t) => {
+  const { value, fault, project, root, double } = await bench(t);
+  const put = (branch: string, start: string | undefined, file_path: string, content: string) =>
+    project.repo.commit(branch, start, `${branch} ${file_path}`, [
+      { action: 'update', file_path, content: Buffer.from(content) },
+    ]);
+  await put('one', 'main', 'README.md', '# One\n');
+  await put('two', 'main', 'README.md', '# Two\n');
+  await put('three', 'main', 'package.json', '{}\n');
+  for (const branch of ['one', 'two', 'three'])
+    double.world.mergeRequest(project, root, `Merge ${branch}`, branch);
+  const show = (iid: number) => value('gitlab_show_merge_request', { project: P, merge_request: iid });
+  const merge = async (iid: number) => ({ project: P, merge_request: iid, sha: (await show(iid))['sha'] });
+  await value('gitlab_merge', await merge(1));
+  await value('gitlab_merge', await merge(3));
+  assert.deepEqual(
+    [
+      String(await project.repo.blob('main', 'README.md')),
+      String(await project.repo.blob('main', 'package.json')),
+    ],
+    ['# One\n', '{}\n'],
+  );
+  const second = await show(2);
+  assert.deepEqual([second['merge_status'], second['conflicts']], ['conflict', true]);
+  assert.match(await fault('gitlab_merge', await merge(2)), /cannot be merged now.*conflicts/);
+  // What a merged one changed can still be read.
+  assert.match(
+    String((await value('gitlab_diff', { project: P, merge_request: 1 }))['diff']),
+    /-1 # Forge\n[^]*\n\+1 # One/,
+  );
+});

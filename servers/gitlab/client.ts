@@ -80,7 +80,8 @@ export class Api {
 
   /**
    * A file as it is. Large ones may lie in object storage: GitLab redirects there, and the token stays here. Only
-   * artifacts may be web pages: GitLab sends any other file as text/plain.
+   * artifacts may be web pages, and are sent as attachments (GitLab's workhorse/internal/artifacts/entry.go): what is none
+   * is a login page.
    */
   async bytes(path: string, { query = {}, maxBytes, pages = false }: Reading = {}) {
     const options = { ...this.#own(), maxBytes, expect: 'bytes', acceptStatus: moved } as const;
@@ -92,7 +93,7 @@ export class Api {
         if (target.origin !== new URL(this.instance.url).origin) return this.#stored(target, maxBytes);
         found = await this.instance.call.request(target.href, options);
       }
-      if (found.status >= 300 || (!pages && isPage(found))) throw this.#page(path);
+      if (found.status >= 300 || (isPage(found) && !(pages && isAttachment(found)))) throw this.#page(path);
       return found;
     });
   }
@@ -196,6 +197,9 @@ interface Answered {
 }
 
 const isPage = ({ headers }: Answered) => /^text\/html\b/i.test(headers['content-type'] ?? '');
+
+const isAttachment = ({ headers }: Answered) =>
+  /^\s*attachment\b/i.test(headers['content-disposition'] ?? '');
 
 const moved = [301, 302, 303, 307, 308];
 

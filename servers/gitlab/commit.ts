@@ -5,7 +5,7 @@ import { project, record } from './fields.ts';
 import { atProject, type GitLab, type Place } from './gitlab.ts';
 import { GitLabError } from './errors.ts';
 import { filePath, refName } from './targets.ts';
-import { asText } from './text.ts';
+import { asText, cut } from './text.ts';
 
 const tool = toolFor<GitLab>();
 
@@ -40,7 +40,11 @@ export const commit = [
     examples: ['change the version in package.json on a branch', 'add a file to the repository'],
     input,
     output: record,
-    preview: async (given, gitlab, ctx) => (await prepared(given, gitlab, ctx)).body,
+    preview: async (given, gitlab, ctx) => {
+      const { body } = await prepared(given, gitlab, ctx);
+      // As they were given: what stands around an edit was written by others, and can be long.
+      return { ...body, actions: given.actions.map(shortened) };
+    },
     async run(given, gitlab, ctx) {
       const { place, body } = await prepared(given, gitlab, ctx);
       const { commits } = await place.api.rest;
@@ -56,6 +60,11 @@ export const commit = [
     },
   }),
 ];
+
+const shortened = ({ content, ...rest }: Action) => ({
+  ...rest,
+  ...(content !== undefined && { content: cut(content, 4000) }),
+});
 
 const result = z.object({
   id: z.string(),

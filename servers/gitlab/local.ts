@@ -91,6 +91,7 @@ export const local = [
     title: 'Commit locally',
     description: 'Commit the paths given, or all changes.',
     effect: 'write',
+    untrusted: true,
     examples: ['commit my changes'],
     input: z.object({
       folder,

@@ -57,6 +57,7 @@ export const pipelines = [
     description: 'Run a pipeline on ref; or retry, cancel, play the pipeline or job given.',
     effect: 'write',
     openWorld: true,
+    untrusted: true,
     examples: ['run the pipeline on main', 'retry the failed jobs', 'start the deploy job'],
     input: z.object({
       project: project.optional(),

@@ -52,7 +52,7 @@ export const resources: Resource<GitLab>[] = [
     template: 'gitlab://{project}/files/{ref}/{path}',
     name: 'file',
     title: 'File',
-    description: 'A file at a ref; slashes as %2F.',
+    description: 'A file at a ref, below a line that marks it; slashes as %2F.',
     mimeType: 'text/plain',
     async read({ project = '', ref = '', path = '' }, gitlab) {
       const place = await atPath(gitlab, { project, ref, path }, context());
@@ -63,7 +63,7 @@ export const resources: Resource<GitLab>[] = [
       const text = asText(body);
       if (text === undefined)
         throw new ToolError(`${path} is binary or no valid UTF-8. Clone the project to get it.`);
-      return { text };
+      return { text: `(${UNTRUSTED})\n${text}` };
     },
   },
   {

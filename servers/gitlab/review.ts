@@ -91,7 +91,10 @@ export const review = [
     examples: ['review !7', 'comment on line 12 of main.ts in !7', 'approve !7'],
     input,
     output: record,
-    preview: async (given, gitlab, ctx) => (await prepared(given, gitlab, ctx)).notes,
+    preview: async (given, gitlab, ctx) => {
+      const { notes, sha } = await prepared(given, gitlab, ctx);
+      return { notes, ...(given.approve && { approve: sha }) };
+    },
     async run(given, gitlab, ctx) {
       const { place, iid, notes, sha } = await prepared(given, gitlab, ctx);
       const { api, id, project } = place;

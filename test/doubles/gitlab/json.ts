@@ -115,9 +115,17 @@ export const issue = (world: World, project: Project, one: Issue) => ({
 });
 
 export async function mergeRequest(world: World, project: Project, one: MergeRequest) {
-  const head = (await project.repo.resolve(one.source)) ?? one.mergeCommit;
-  const target = await project.repo.resolve(one.target);
-  const base = head && target ? (await project.repo.git(['merge-base', head, target])).trim() : null;
+  const { repo } = project;
+  const kept = one.merged?.refs;
+  const head = kept ? kept.head_sha : ((await repo.resolve(one.source)) ?? one.mergeCommit);
+  const target = kept ? kept.start_sha : await repo.resolve(one.target);
+  const base = kept
+    ? kept.base_sha
+    : head && target
+      ? (await repo.git(['merge-base', head, target]).catch(() => '')).trim() || null
+      : null;
+  const conflicts =
+    one.state === 'opened' && head && target ? (await repo.mergedTree(target, head)) === undefined : false;
   const behind =
     head && target
       ? Number((await project.repo.git(['rev-list', '--count', `${head}..${target}`])).trim())
@@ -128,9 +136,9 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
   const pipeline = project.pipelines.findLast((each) => each.ref === one.source);
   return {
     ...common(world, project, one, 'merge_requests', '!'),
-    merged_by: null,
-    merge_user: null,
-    merged_at: null,
+    merged_by: one.merged && user(world, one.merged.by),
+    merge_user: one.merged && user(world, one.merged.by),
+    merged_at: one.merged && one.at,
     target_branch: one.target,
     source_branch: one.source,
     reviewers: one.reviewers.map((each) => user(world, each)),
@@ -139,17 +147,19 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
     draft,
     work_in_progress: draft,
     merge_when_pipeline_succeeds: one.autoMerge,
-    merge_status: 'can_be_merged',
+    merge_status: conflicts ? 'cannot_be_merged' : 'can_be_merged',
     detailed_merge_status:
       one.state !== 'opened'
         ? 'not_open'
         : draft
           ? 'draft_status'
-          : open
-            ? 'discussions_not_resolved'
-            : 'mergeable',
+          : conflicts
+            ? 'conflict'
+            : open
+              ? 'discussions_not_resolved'
+              : 'mergeable',
     merge_after: null,
-    sha: head,
+    sha: one.merged ? one.merged.sha : head,
     merge_commit_sha: one.mergeCommit,
     squash_commit_sha: null,
     should_remove_source_branch: null,
@@ -158,7 +168,7 @@ export async function mergeRequest(world: World, project: Project, one: MergeReq
     reference: `!${one.iid}`,
     squash: one.squash,
     squash_on_merge: one.squash,
-    has_conflicts: false,
+    has_conflicts: conflicts,
     blocking_discussions_resolved: !open,
     approvals_before_merge: null,
     subscribed: true,

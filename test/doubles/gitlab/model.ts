@@ -79,6 +79,11 @@ export interface DraftNote {
   author: User;
   position: Record<string, unknown> | null;
 }
+export interface DiffRefs {
+  base_sha: string;
+  head_sha: string | null;
+  start_sha: string | undefined;
+}
 export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confidential'> {
   state: 'opened' | 'closed' | 'merged';
   source: string;
@@ -91,6 +96,7 @@ export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confident
   squash: boolean;
   removeSource: boolean;
   mergeCommit: string | null;
+  merged: { refs: DiffRefs | null; sha: string | null; by: User } | null;
   rebased: boolean;
 }
 export interface Job {

@@ -83,6 +83,15 @@ export class Repo {
     }
   }
 
+  /** The tree of both together; undefined where they change the same lines (git-merge-tree(1), since 2.38). */
+  async mergedTree(ours: string, theirs: string): Promise<string | undefined> {
+    try {
+      return (await this.git(['merge-tree', '--write-tree', ours, theirs])).split('\n')[0];
+    } catch {
+      return undefined;
+    }
+  }
+
   async blob(ref: string, path: string): Promise<Buffer | undefined> {
     try {
       return await this.bytes(['cat-file', 'blob', `${ref}:${path}`]);

@@ -252,9 +252,19 @@ export const ciRoutes: Route[] = [
     'GET',
     '/projects/:id/jobs/:job/artifacts/*file',
     (asked) => {
-      const content = jobOf(asked).job.artifacts.get(asked.params['file'] ?? '');
+      const file = asked.params['file'] ?? '';
+      const content = jobOf(asked).job.artifacts.get(file);
       if (!content) throw new Refused(404, '404 Not found');
-      return new Raw(content);
+      // As Workhorse does: the type by the name's end, and never shown in a browser.
+      const type = /\.html?$/.test(file)
+        ? 'text/html; charset=utf-8'
+        : file.endsWith('.txt')
+          ? 'text/plain; charset=utf-8'
+          : 'application/octet-stream';
+      return new Raw(content, {
+        'content-type': type,
+        'content-disposition': `attachment; filename="${file.split('/').at(-1)}"`,
+      });
     },
   ],
   [

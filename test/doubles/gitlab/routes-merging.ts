@@ -62,7 +62,7 @@ export const mergingRoutes: Route[] = [
     '/projects/:id/merge_requests/:iid/merge',
     async (asked) => {
       const mr = found(asked);
-      const { sha, draft } = await shown(asked);
+      const { sha, draft, diff_refs } = await shown(asked);
       // So do people find that may not merge into a protected branch (docs.gitlab.com/api/merge_requests).
       const level = asked.project.protected.has(mr.target) ? 40 : 30;
       if ((asked.project.members.get(asked.user.id) ?? 0) < level) throw new Refused(401, '401 Unauthorized');
@@ -75,17 +75,22 @@ export const mergingRoutes: Route[] = [
       }
       const { repo } = asked.project;
       const target = (await repo.resolve(mr.target)) ?? '';
-      const tree = (await repo.git(['rev-parse', `${sha}^{tree}`])).trim();
+      const tree = await repo.mergedTree(target, sha ?? '');
+      if (tree === undefined) throw new Refused(405, { message: '405 Method Not Allowed' });
+      const { name, username } = asked.user;
+      const email = `${username}@example.com`;
       const author = {
-        GIT_AUTHOR_NAME: 'R',
-        GIT_AUTHOR_EMAIL: 'r@example.com',
-        GIT_COMMITTER_NAME: 'R',
-        GIT_COMMITTER_EMAIL: 'r@example.com',
+        GIT_AUTHOR_NAME: name,
+        GIT_AUTHOR_EMAIL: email,
+        GIT_COMMITTER_NAME: name,
+        GIT_COMMITTER_EMAIL: email,
       };
       const squash = yes(asked.body['squash'] ?? mr.squash);
       const parents = squash ? ['-p', target] : ['-p', target, '-p', sha ?? ''];
       const message = squash ? mr.title : `Merge branch '${mr.source}'`;
       const made = await repo.git(['commit-tree', tree, ...parents, '-m', message], { env: author });
+      // What it changed stays to be seen when the branches have gone on.
+      mr.merged = { refs: diff_refs, sha: sha ?? null, by: asked.user };
       mr.mergeCommit = made.trim();
       await repo.git(['update-ref', `refs/heads/${mr.target}`, mr.mergeCommit]);
       mr.state = 'merged';

@@ -13,6 +13,7 @@ import { projectRoutes } from './routes-projects.ts';
 import { refRoutes } from './routes-refs.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { answerGraphql } from './graphql.ts';
+import { checkParams, routeKey } from './grape.ts';
 import { dressed, limited } from './headers.ts';
 import { paramsOf } from './params.ts';
 import { Raw, Refused, type Route } from './routing.ts';
@@ -72,13 +73,23 @@ const nobody: User = { id: 0, username: '', name: '' };
 /** What nobody's reading reaches, where it is public. */
 const OPEN = /^\/(projects|groups|version)(\/|$)/;
 
+/** `POST /projects/*` of every endpoint. */
+export const endpoints = routes.map(([method, path]) => routeKey(method, path));
+
 const compiled = routes.map(([method, path, handle]) => {
   const names: string[] = [];
   const source = path.replace(/[:*](\w+)/g, (found, name: string) => {
     names.push(name);
     return found.startsWith('*') ? '(.+)' : '([^/]+)';
   });
-  return { method, names, pattern: new RegExp(`^/api/v4${source}/?$`), handle, open: OPEN.test(path) };
+  return {
+    method,
+    names,
+    key: routeKey(method, path),
+    pattern: new RegExp(`^/api/v4${source}/?$`),
+    handle,
+    open: OPEN.test(path),
+  };
 });
 
 function routeOf(method: string, path: string) {
@@ -205,10 +216,11 @@ export async function startGitLab(): Promise<Double> {
     const token = tokenOf(request, url);
     if (url.pathname === '/api/graphql') return answerGraphql(world, token, body);
     const route = routeOf(method, url.pathname);
-    const { names, open, handle, given } = route;
+    const { names, open, key, handle, given } = route;
     const read = ['GET', 'HEAD'].includes(method);
     if (!token && (hasToken(request, url) || !read || !open)) throw new Refused(401, '401 Unauthorized');
     if (token) allow(token, read, names.length === 0);
+    checkParams(key, body);
     const params = Object.fromEntries(names.map((name, at) => [name, decoded(given[at] ?? '')]));
     const user = token?.user ?? nobody;
     const project = /^\/api\/v4\/projects\/[^/]/.test(url.pathname)

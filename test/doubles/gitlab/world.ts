@@ -108,6 +108,7 @@ export class World {
       squash: false,
       removeSource: false,
       mergeCommit: null,
+      merged: null,
       rebased: false,
     };
     project.mergeRequests.push(mr);
