@@ -108,12 +108,25 @@ test('pipelines are run, retried, cancelled; jobs played; waiting tells its prog
   assert.match(waited.text, /"status":"success"/);
   assert.ok(steps.includes('running: deploy'), steps.join());
   const broken = world.job(pipeline, 'lint', 'failed');
-  await value('gitlab_run_pipeline', { project: P, action: 'retry', pipeline: pipeline.id });
-  assert.deepEqual([pipeline.status, broken.status, broken.failure_reason], ['running', 'running', null]);
-  await value('gitlab_run_pipeline', { project: P, action: 'cancel', job: broken.id });
-  assert.equal(broken.status, 'canceled');
-  await value('gitlab_run_pipeline', { project: P, action: 'retry', job: broken.id });
-  assert.equal(broken.status, 'running');
+  const act = (action: string, what: Record<string, unknown>) =>
+    value('gitlab_run_pipeline', { project: P, action, ...what });
+  await act('retry', { pipeline: pipeline.id });
+  // A job that is retried is a new one: the old one is no longer shown.
+  const second = pipeline.jobs.at(-1);
+  assert.ok(second);
+  assert.deepEqual(
+    [pipeline.status, broken.retried, second.name, second.status],
+    ['running', true, 'lint', 'running'],
+  );
+  assert.match(
+    await fault('gitlab_run_pipeline', { project: P, action: 'retry', job: broken.id }),
+    /not retryable/,
+  );
+  await act('cancel', { job: second.id });
+  assert.equal(second.status, 'canceled');
+  const third = await act('retry', { job: second.id });
+  assert.deepEqual([third['name'], third['status']], ['lint', 'running']);
+  assert.notEqual(third['id'], second.id);
   await value('gitlab_run_pipeline', { project: P, action: 'cancel', pipeline: pipeline.id });
   assert.equal(pipeline.status, 'canceled');
   assert.match(

@@ -68,7 +68,8 @@ function items(value: unknown): unknown[] | undefined {
 
 function fits(value: unknown, type: string): boolean {
   if (type === 'object') return isRecord(value);
-  if (typeof value === 'object') return type === '';
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+    return type === '';
   const text = String(value);
   if (type === 'integer') return /^-?\d+$/.test(text.trim()) || text === '' || WORDS.test(text);
   if (type === 'boolean') return /^(true|false|t|f|1|0|on|off|yes|no)?$/i.test(text);

@@ -108,6 +108,8 @@ export interface Job {
   failure_reason: string | null;
   log: Buffer;
   artifacts: Map<string, Buffer>;
+  /** Another job was made of it. */
+  retried: boolean;
   /** A bridge's pipeline. */
   downstream?: Pipeline;
   variables: unknown;

@@ -115,6 +115,7 @@ export class Repo {
       previous_path?: string;
       content?: Buffer;
       last_commit_id?: string;
+      executable?: boolean;
     }[],
     author = { name: 'Root', email: 'root@example.com' },
   ): Promise<string> {
@@ -145,13 +146,21 @@ export class Repo {
         if (one.action === 'delete') await this.git(['update-index', '--force-remove', '--', path], { env });
         if (one.action === 'move')
           await this.git(['update-index', '--force-remove', '--', one.previous_path ?? ''], { env });
-        if (one.action !== 'delete') {
+        if (one.action === 'chmod') {
+          if (!there) throw new GitFault("A file with this name doesn't exist");
+          const [, blob = ''] = (
+            await this.git(['ls-files', '-s', '--', `:(literal)${path}`], { env })
+          ).split(' ');
+          const mode = one.executable ? '100755' : '100644';
+          await this.git(['update-index', '--cacheinfo', `${mode},${blob},${path}`], { env });
+        } else if (one.action !== 'delete') {
           const sha = (
             await this.git(['hash-object', '-w', '--stdin'], {
               input: one.content ?? before ?? Buffer.alloc(0),
             })
           ).trim();
-          await this.git(['update-index', '--add', '--cacheinfo', `100644,${sha},${path}`], { env });
+          const mode = one.executable ? '100755' : '100644';
+          await this.git(['update-index', '--add', '--cacheinfo', `${mode},${sha},${path}`], { env });
         }
       }
       const tree = (await this.git(['write-tree'], { env })).trim();

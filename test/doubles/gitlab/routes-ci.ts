@@ -2,6 +2,8 @@ import * as ci from './json-ci.ts';
 import { readCi } from './ci-file.ts';
 import { isRecord, need, ok, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
 import type { Job, Pipeline } from './model.ts';
+import { again, jobActions, OVER } from './routes-jobs.ts';
+import { yes } from './params.ts';
 import { zip } from './zip.ts';
 
 function pipelineOf({ project, params }: Asked): Pipeline {
@@ -17,15 +19,6 @@ function jobOf({ project, params }: Asked): { of: Pipeline; job: Job } {
   }
   throw new Refused(404, '404 Not found');
 }
-
-function restart(of: Pipeline, job: Job): void {
-  job.status = 'running';
-  job.failure_reason = null;
-  of.status = 'running';
-}
-
-/** Statuses of jobs that have ended. */
-const OVER = new Set(['success', 'failed', 'canceled', 'skipped']);
 
 export const ciRoutes: Route[] = [
   [
@@ -133,7 +126,10 @@ export const ciRoutes: Route[] = [
     (asked) => {
       const one = pipelineOf(asked);
       const scopes = asked.query.getAll('scope[]');
-      const jobs = one.jobs.filter((each) => scopes.length === 0 || scopes.includes(each.status));
+      const retried = yes(asked.query.get('include_retried'));
+      const jobs = one.jobs.filter(
+        (each) => (retried || !each.retried) && (scopes.length === 0 || scopes.includes(each.status)),
+      );
       return paged(
         asked,
         jobs.map((each) => ci.job(asked.world, one, each)),
@@ -193,7 +189,9 @@ export const ciRoutes: Route[] = [
     '/projects/:id/pipelines/:pipeline/retry',
     (asked) => {
       const one = pipelineOf(asked);
-      for (const job of one.jobs) if (job.status === 'failed') restart(one, job);
+      need(asked, 30);
+      for (const job of one.jobs.filter((each) => !each.retried))
+        if (['failed', 'canceled'].includes(job.status)) again(asked.world, one, job);
       return ci.pipeline(asked.world, one);
     },
   ],
@@ -202,26 +200,14 @@ export const ciRoutes: Route[] = [
     '/projects/:id/pipelines/:pipeline/cancel',
     (asked) => {
       const one = pipelineOf(asked);
+      need(asked, 30);
       one.status = 'canceled';
       for (const job of one.jobs) if (!OVER.has(job.status)) job.status = 'canceled';
       return ci.pipeline(asked.world, one);
     },
   ],
   ['GET', '/projects/:id/jobs/:job', (asked) => ci.job(asked.world, jobOf(asked).of, jobOf(asked).job)],
-  [
-    'POST',
-    '/projects/:id/jobs/:job/:action',
-    (asked) => {
-      const { of, job } = jobOf(asked);
-      const { action } = asked.params;
-      if (action === 'play' && job.status !== 'manual')
-        throw new Refused(400, { message: '400 Bad request - Unplayable Job' });
-      if (action === 'cancel') job.status = 'canceled';
-      else restart(of, job);
-      job.variables = asked.body['job_variables_attributes'] ?? null;
-      return ci.job(asked.world, of, job);
-    },
-  ],
+  ...jobActions(jobOf),
   [
     'GET',
     '/projects/:id/jobs/:job/trace',

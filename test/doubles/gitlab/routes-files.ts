@@ -89,6 +89,19 @@ const KINDS: Record<string, string> = {
   zip: 'application/zip',
 };
 
+async function archive({ project, params, query }: Asked) {
+  const format = params['suffix']?.slice(1) ?? 'tar.gz';
+  const type = KINDS[format];
+  const sha = await project.repo.resolve(query.get('sha') ?? 'HEAD');
+  if (!type) throw new Refused(404, { error: '404 Not Found' });
+  if (!sha) throw new Refused(404, '404 File Not Found');
+  const prefix = `--prefix=${project.name}-${sha}/`;
+  return new Raw(await project.repo.bytes(['archive', `--format=${format}`, prefix, sha]), {
+    'content-type': type,
+    'content-disposition': `attachment; filename="${project.name}.${format}"`,
+  });
+}
+
 /** Single files, blobs, and the whole as an archive. */
 export const fileRoutes: Route[] = [
   [
@@ -128,22 +141,8 @@ export const fileRoutes: Route[] = [
     '/projects/:id/repository/blobs/:sha/raw',
     async ({ project, params }) => new Raw(await blobOf(project, params['sha'])),
   ],
-  [
-    'GET',
-    '/projects/:id/repository/archive*suffix',
-    async ({ project, params, query }) => {
-      const format = params['suffix']?.slice(1) ?? 'tar.gz';
-      const type = KINDS[format];
-      const sha = await project.repo.resolve(query.get('sha') ?? 'HEAD');
-      if (!type) throw new Refused(404, { error: '404 Not Found' });
-      if (!sha) throw new Refused(404, '404 File Not Found');
-      const prefix = `--prefix=${project.name}-${sha}/`;
-      return new Raw(await project.repo.bytes(['archive', `--format=${format}`, prefix, sha]), {
-        'content-type': type,
-        'content-disposition': `attachment; filename="${project.name}.${format}"`,
-      });
-    },
-  ],
+  ['GET', '/projects/:id/repository/archive', archive],
+  ['GET', '/projects/:id/repository/archive*suffix', archive],
   [
     'GET',
     '/projects/:id/repository/merge_base',

@@ -50,7 +50,7 @@ const filtered = (asked: Asked, issues: Issue[]): Issue[] => issues.filter(fitti
 /** Whether an item passes what the query narrows a list by. */
 export function fitting(asked: Asked): (one: Issue | MergeRequest) => boolean {
   const { query } = asked;
-  const labels = query.get('labels')?.split(',') ?? [];
+  const labels = query.get('labels')?.split(',').filter(Boolean) ?? [];
   const iids = query.getAll('iids[]').map(Number);
   const tests = Object.entries(TESTS).flatMap(([name, fits]) => {
     const value = query.get(name);

@@ -4,7 +4,7 @@ import { need, paged, Raw, Refused, str, type Asked, type Route } from './routin
 import { change, closing, fitting, usersOf } from './routes-issues.ts';
 import { draftRoutes } from './routes-drafts.ts';
 import { talkRoutes } from './routes-notes.ts';
-import { yes } from './params.ts';
+import { num, yes } from './params.ts';
 import { commit } from './routes-refs.ts';
 import type { MergeRequest } from './model.ts';
 
@@ -48,6 +48,14 @@ async function checked(asked: Asked, position: Record<string, unknown>): Promise
       message: '400 Bad request - Note {:line_code=>["can\'t be blank", "must be a valid line code"]}',
     });
   };
+  // Grape's part (GitLab's lib/api/discussions.rb).
+  const missing = ['base_sha', 'start_sha', 'head_sha', 'position_type'].filter(
+    (name) => position[name] === undefined,
+  );
+  if (missing.length > 0)
+    throw new Refused(400, { error: missing.map((name) => `position[${name}] is missing`).join(', ') });
+  if (!['text', 'image', 'file'].includes(String(position['position_type'])))
+    throw new Refused(400, { error: 'position[position_type] does not have a valid value' });
   const { diff_refs: refs } = await shown(asked);
   for (const name of ['base_sha', 'start_sha', 'head_sha'] as const)
     if (!refs || position[name] !== refs[name]) refuse();
@@ -57,7 +65,8 @@ async function checked(asked: Asked, position: Record<string, unknown>): Promise
   if (!file) return void refuse();
   let old = 0;
   let fresh = 0;
-  const line = (name: string) => (typeof position[name] === 'number' ? String(position[name]) : '');
+  // A form's numbers are texts.
+  const line = (name: string) => String(num(position[name]) ?? '');
   const wanted = `${line('old_line')}:${line('new_line')}`;
   for (const line of file.diff.split('\n')) {
     const head = /^@@ -(\d+)(?:,\d+)? \+(\d+)/.exec(line);

@@ -1,20 +1,7 @@
 import { user } from './json-user.ts';
+import { groupsOf, namespaceOf, namespacesOf } from './namespaces.ts';
 import { seen, shown } from './routes-projects.ts';
 import { paged, Refused, type Route } from './routing.ts';
-import type { World } from './world.ts';
-
-const groupsOf = (world: World) =>
-  [...new Set(world.projects.map((one) => one.path.split('/').slice(0, -1).join('/')))].map((path, at) => ({
-    id: at + 1,
-    full_path: path,
-    path: path.split('/').at(-1),
-    name: path,
-    full_name: path.replaceAll('/', ' / '),
-    description: '',
-    visibility: 'private',
-    parent_id: null,
-    web_url: `${world.url}/groups/${path}`,
-  }));
 
 /** Users, groups, and the instance. */
 export const peopleRoutes: Route[] = [
@@ -68,14 +55,21 @@ export const peopleRoutes: Route[] = [
   ],
   [
     'GET',
+    '/namespaces',
+    (asked) => {
+      const search = asked.query.get('search')?.toLowerCase() ?? '';
+      const rows = namespacesOf(asked.world).filter((one) => one.full_path.toLowerCase().includes(search));
+      return paged(asked, rows, '/namespaces');
+    },
+  ],
+  [
+    'GET',
     '/namespaces/:ns',
-    ({ params }) => ({
-      id: 1,
-      name: params['ns'],
-      path: params['ns'],
-      kind: 'group',
-      full_path: params['ns'],
-    }),
+    ({ world, params }) => {
+      const one = namespaceOf(world, params['ns']);
+      if (!one) throw new Refused(404, '404 Namespace Not Found');
+      return one;
+    },
   ],
   [
     'GET',

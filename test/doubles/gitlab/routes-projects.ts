@@ -3,6 +3,7 @@ import * as json from './json.ts';
 import { user } from './json-user.ts';
 import { num, yes } from './params.ts';
 import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
+import { namespaceOf } from './namespaces.ts';
 import { Repo } from './repo.ts';
 import type { Project, User } from './model.ts';
 
@@ -63,7 +64,11 @@ export const projectRoutes: Route[] = [
       const name = str(body['path']) ?? str(body['name']);
       if (!name)
         throw new Refused(400, { error: 'name, path are missing, at least one parameter must be provided' });
-      const path = `${body['namespace_id'] ? 'group' : user.username}/${name}`;
+      const into = body['namespace_id'] ?? undefined;
+      const namespace = into === undefined ? undefined : namespaceOf(world, into);
+      if (into !== undefined && !namespace)
+        throw new Refused(400, { message: { namespace: ['is not valid'] } });
+      const path = `${namespace?.full_path ?? user.username}/${name}`;
       if (world.find(path))
         throw new Refused(400, {
           message: { 'project_namespace.path': ['has already been taken'], path: ['has already been taken'] },
@@ -83,7 +88,10 @@ export const projectRoutes: Route[] = [
     '/projects/:id/fork',
     async (asked) => {
       const { project, world, user, body } = asked;
-      const path = `${str(body['namespace_path']) ?? user.username}/${str(body['path']) ?? project.name}`;
+      const into = body['namespace_path'] ?? body['namespace_id'] ?? body['namespace'] ?? user.username;
+      const namespace = namespaceOf(world, into);
+      if (!namespace) throw new Refused(404, '404 Target Namespace Not Found');
+      const path = `${namespace.full_path}/${str(body['path']) ?? project.name}`;
       if (world.find(path))
         throw new Refused(409, {
           message: ['Project namespace name has already been taken', 'Name has already been taken'],
@@ -129,9 +137,9 @@ export const projectRoutes: Route[] = [
       const { world, project, body } = asked;
       const one = world.users.find((each) => each.id === num(body['user_id']));
       const level = num(body['access_level']);
-      if (!one) throw new Refused(404, '404 User Not Found');
       if (!level || ![10, 15, 20, 30, 40, 50].includes(level))
         throw new Refused(400, { error: 'access_level does not have a valid value' });
+      if (!one) throw new Refused(404, '404 User Not Found');
       if (project.members.has(one.id)) throw new Refused(409, { message: 'Member already exists' });
       project.members.set(one.id, level);
       return member(asked, one);

@@ -197,7 +197,9 @@ export const repositoryRoutes: Route[] = [
         throw new Refused(400, { message: 'You can only create or edit files when you are on a branch' });
       if (project.protected.has(name) && (project.members.get(user.id) ?? 0) < 40)
         throw new Refused(403, { message: 'You are not allowed to push into this branch' });
-      const actions = (Array.isArray(body['actions']) ? body['actions'] : []).filter(isRecord).map((one) => {
+      const given = (Array.isArray(body['actions']) ? body['actions'] : []).filter(isRecord);
+      checkActions(given);
+      const actions = given.map((one) => {
         const content = str(one['content']);
         const previous = str(one['previous_path']);
         const last = str(one['last_commit_id']);
@@ -206,6 +208,7 @@ export const repositoryRoutes: Route[] = [
           file_path: str(one['file_path']) ?? '',
           ...(previous !== undefined && { previous_path: previous }),
           ...(last !== undefined && { last_commit_id: last }),
+          ...(one['action'] === 'chmod' && { executable: yes(one['execute_filemode']) }),
           ...(content !== undefined && {
             content: Buffer.from(content, one['encoding'] === 'base64' ? 'base64' : 'utf8'),
           }),
@@ -224,3 +227,22 @@ export const repositoryRoutes: Route[] = [
     },
   ],
 ];
+
+/** GitLab's lib/api/commits.rb: what each action of a commit must have. */
+function checkActions(actions: Record<string, unknown>[]): void {
+  if (actions.length === 0) throw new Refused(400, { error: 'actions is empty' });
+  const faults = actions.flatMap((one, at) => {
+    const { action } = one;
+    const known = ['create', 'update', 'move', 'delete', 'chmod'].includes(String(action));
+    const needs = ['file_path', ...(action === 'create' || action === 'update' ? ['content'] : [])];
+    return [
+      ...(action === undefined
+        ? [`actions[${at}][action] is missing`]
+        : known
+          ? []
+          : [`actions[${at}][action] does not have a valid value`]),
+      ...needs.filter((name) => one[name] === undefined).map((name) => `actions[${at}][${name}] is missing`),
+    ];
+  });
+  if (faults.length > 0) throw new Refused(400, { error: faults.join(', ') });
+}

@@ -213,6 +213,7 @@ export class World {
       failure_reason: status === 'failed' ? 'script_failure' : null,
       log: Buffer.alloc(0),
       artifacts: new Map(),
+      retried: false,
       variables: null,
       ...more,
     };
