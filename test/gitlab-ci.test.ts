@@ -69,6 +69,11 @@ test('child and downstream pipelines, test cases, jobs that may fail, and every 
     ),
     /helper/,
   );
+  const newer = world.pipeline(project, 'fix', 'd'.repeat(40), { status: 'success' });
+  assert.equal(
+    (await value('gitlab_why_failed', { project: P, branch: 'fix' }))['note'],
+    `A newer pipeline (${newer.id}) is success; this is the last that failed.`,
+  );
   assert.match(
     await fault('gitlab_why_failed', { project: P, branch: 'main' }),
     /No pipeline has failed on main/,

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bench } from './gitlab-kit.ts';
+import { noJournal } from '../kit/journal.ts';
+import { Api } from '../servers/gitlab/client.ts';
+import { gitlabConfig } from '../servers/gitlab/config.ts';
+import { closeGitLab, openGitLab } from '../servers/gitlab/gitlab.ts';
+import { bench, TOKEN } from './gitlab-kit.ts';
+import { tempHome } from './support.ts';
 
 const P = 'group/forge';
 
@@ -47,6 +52,41 @@ test('read-only: no tool that writes is listed, and no request that writes is se
   assert.match(await fault('gitlab_lint_ci', { project: P, content: 'a: b' }), /read-only/);
   await value('gitlab_list_issues', { project: P, type: 'TASK' });
   assert.deepEqual(writes(), ['POST /api/graphql']);
+});
+
+test('the HTTP client itself refuses what writes in read-only mode, mutations of GraphQL always', async (t) => {
+  const { double, project } = await bench(t);
+  const home = tempHome(t);
+  const open = (read_only: boolean) =>
+    openGitLab(gitlabConfig.parse({ url: double.url, token: TOKEN, read_only }), {
+      env: {},
+      home,
+      journal: noJournal,
+    });
+  const ctx = { signal: AbortSignal.timeout(20_000), journal: noJournal };
+  const [reader, writer] = [await open(true), await open(false)];
+  t.after(() => Promise.all([closeGitLab(reader), closeGitLab(writer)]));
+  const [first] = reader.instances;
+  const [second] = writer.instances;
+  assert.ok(first && second);
+  const api = new Api(first, ctx);
+  for (const method of ['POST', 'PUT', 'DELETE'] as const)
+    await assert.rejects(api.send(method, `projects/${project.id}/issues`, { title: 'x' }), /read-only/);
+  const { issues } = await api.rest;
+  await assert.rejects(issues.create(project.id, 'x'), /read-only/);
+  for (const document of [
+    'mutation { createNote(input: {}) { errors } }',
+    'query a { currentUser { id } } mutation b { x }',
+    '# a comment\nmutation{x}',
+    'subscription { x }',
+  ])
+    for (const one of [first, second])
+      await assert.rejects(new Api(one, ctx).graphql(document, {}), /only queries/);
+  assert.deepEqual(
+    double.sent.filter((one) => one.method !== 'GET'),
+    [],
+  );
+  assert.ok(await api.graphql('query { currentUser { username } }', {}));
 });
 
 test('toolsets choose what is listed', async (t) => {

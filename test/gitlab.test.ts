@@ -406,3 +406,48 @@ test('a merge keeps what both sides did; one that conflicts says so and is not m
     /-1 # Forge\n[^]*\n\+1 # One/,
   );
 });
+
+test('web addresses of every form: branches with slashes, old ones, with anchors and queries', async (t) => {
+  const { value, fault, double, project, root } = await bench(t);
+  const { url, world } = double;
+  await project.repo.commit('feature/login', 'main', 'x', [
+    { action: 'create', file_path: 'src/login/form.ts', content: Buffer.from('form\n') },
+  ]);
+  await project.repo.git(['tag', 'release/1', 'feature/login']);
+  for (const ref of ['feature/login', 'release/1']) {
+    const file = await value('gitlab_read_file', {
+      project: `${url}/${P}/-/blob/${ref}/src/login/form.ts?ref_type=heads#L1`,
+    });
+    assert.deepEqual([file['path'], file['text']], ['src/login/form.ts', 'form']);
+    const folder = await value('gitlab_list_files', { project: `${url}/${P}/-/tree/${ref}/src/login` });
+    assert.deepEqual(folder['files'], ['src/login/form.ts']);
+  }
+  assert.deepEqual(
+    (await value('gitlab_list_files', { project: `${url}/${P}/-/tree/feature/login` }))['files'],
+    ['.gitlab-ci.yml', 'README.md', 'package.json', 'src/'],
+  );
+  world.issue(project, root, 'One', { type: 'TASK' });
+  for (const address of ['-/issues/1', '-/issues/1#note_5', 'issues/1', '-/work_items/1', '-/issues/1?x=1'])
+    assert.equal((await value('gitlab_show_issue', { issue: `${url}/${P}/${address}` }))['title'], 'One');
+  world.mergeRequest(project, root, 'Login', 'feature/login');
+  for (const address of [
+    '-/merge_requests/1/diffs?commit_id=x#a_1_2',
+    'merge_requests/1',
+    '-/merge_requests/1.patch',
+  ])
+    if (address.endsWith('patch'))
+      assert.match(
+        await fault('gitlab_show_merge_request', { merge_request: `${url}/${P}/${address}` }),
+        /address/,
+      );
+    else
+      assert.equal(
+        (await value('gitlab_show_merge_request', { merge_request: `${url}/${P}/${address}` }))['title'],
+        'Login',
+      );
+  // By number GraphQL is given the path all the same.
+  assert.match(
+    JSON.stringify(await value('gitlab_list_issues', { project: String(project.id), type: 'TASK' })),
+    /"title":"One"/,
+  );
+});

@@ -139,16 +139,21 @@ function belowRoot(instance: Instance, { project, instance: from }: Target): str
   return folder && project.startsWith(`${folder}/`) ? project.slice(folder.length + 1) : project;
 }
 
+/** The path of a project that may be named by its number. */
+export async function pathOf(api: Api, project: string): Promise<string> {
+  const { paths } = api.instance;
+  const known = paths.get(project) ?? project;
+  if (!/^\d+$/.test(known)) return known;
+  const found = z.object({ path_with_namespace: z.string() }).parse(await api.get(`projects/${project}`));
+  paths.set(project, found.path_with_namespace);
+  return found.path_with_namespace;
+}
+
 /** Throws where the settings do not name the project (path or number). */
 export async function allow(api: Api, project: string): Promise<void> {
-  const { allowed, paths } = api.instance;
+  const { allowed } = api.instance;
   if (allowed.length === 0) return;
-  let path = paths.get(project) ?? project;
-  if (/^\d+$/.test(path)) {
-    const found = z.object({ path_with_namespace: z.string() }).parse(await api.get(`projects/${project}`));
-    path = found.path_with_namespace;
-    paths.set(project, path);
-  }
+  const path = await pathOf(api, project);
   if (!isAllowed(allowed, path)) {
     throw new ToolError(
       `${shown(path)} is not among the projects that this server may use (${allowed.join(', ')}). A person can add it to GITLAB_PROJECTS.`,
@@ -199,7 +204,7 @@ export async function atPath(
   ctx: Ctx,
 ) {
   const place = await atProject(gitlab, project, ctx);
-  const { target } = place;
+  const target = ref === undefined && path === undefined ? await whichRef(place) : place.target;
   const named = ref ?? target.ref;
   return {
     ...place,
@@ -207,4 +212,24 @@ export async function atPath(
     path: filePath(path ?? target.path ?? ''),
     lines: target.lines,
   };
+}
+
+const names = z.array(z.object({ name: z.string() }));
+
+/** In a web address nothing says where a branch with slashes ends and the path begins: GitLab is asked for its branches. */
+async function whichRef({ api, id, target }: Place): Promise<Target> {
+  const { ref, path } = target;
+  if (!ref || !path || /^[0-9a-f]{40}$/.test(ref)) return target;
+  const whole = `${ref}/${path}`;
+  for (const list of ['branches', 'tags']) {
+    const found = names.parse(
+      await api.get(`projects/${id}/repository/${list}`, { search: `${ref}/`, per_page: 100 }),
+    );
+    const [longest] = found
+      .map((one) => one.name)
+      .filter((name) => name === whole || whole.startsWith(`${name}/`))
+      .sort((a, b) => b.length - a.length);
+    if (longest !== undefined) return { ...target, ref: longest, path: whole.slice(longest.length + 1) };
+  }
+  return target;
 }

@@ -4,7 +4,7 @@ import { Api } from './client.ts';
 import { threadsOf } from './comments.ts';
 import { done, issue, names, next, project, record, records } from './fields.ts';
 import { further } from './errors.ts';
-import { atNumber, atProject, instanceFor, named, usable, type GitLab } from './gitlab.ts';
+import { atNumber, atProject, instanceFor, named, pathOf, usable, type GitLab } from './gitlab.ts';
 import { milestoneId, userIds } from './people.ts';
 import { issueLine, issueWhole, projectOf } from './shapes.ts';
 import { cut, refuseQuickActions } from './text.ts';
@@ -59,7 +59,7 @@ export const issues = [
         return { issues: withProject.filter(usable(api)), next: page.next };
       }
       const { api, id, project: path } = await atProject(gitlab, project, ctx);
-      if (type !== undefined) return workItems(api, path, { type, state, search }, cursor);
+      if (type !== undefined) return workItems(api, await pathOf(api, path), { type, state, search }, cursor);
       const page = await api.page(`projects/${id}/issues`, query, cursor);
       return { issues: page.items.map((one) => issueLine.parse(one)), next: page.next };
     },

@@ -92,19 +92,19 @@ async function rawDiffs(api: Api, path: string): Promise<Map<string, string>> {
   return files;
 }
 
+const sha = z.string().nullable();
 const versions = z.object({
-  diff_refs: z.object({ base_sha: z.string(), head_sha: z.string(), start_sha: z.string() }).nullable(),
-  sha: z.string().nullable(),
+  diff_refs: z.object({ base_sha: sha, head_sha: sha, start_sha: sha }).nullable(),
 });
 
 /** The three commits that positions refer to. */
 export async function diffRefs(api: Api, path: string) {
-  const { diff_refs } = versions.parse(await api.get(path));
-  if (!diff_refs)
+  const { base_sha, head_sha, start_sha } = versions.parse(await api.get(path)).diff_refs ?? {};
+  if (!base_sha || !head_sha || !start_sha)
     throw new ToolError(
       'GitLab has not made the diff yet (the merge request is new or has no commits). Try again in some seconds.',
     );
-  return diff_refs;
+  return { base_sha, head_sha, start_sha };
 }
 
 /** GitLab's name of a diff line: hash of the path, line on the old side, line on the new one. */

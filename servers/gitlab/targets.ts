@@ -29,6 +29,8 @@ const kinds: Record<string, string> = {
   commit: 'commit',
 };
 
+const numbered = new Set(['issues', 'merge_requests', 'pipelines', 'jobs']);
+
 /** Reads a project: id, `group/project`, `name:group/project`, or any web address inside it. */
 export function projectTarget(text: string): Target {
   const trimmed = text.trim();
@@ -89,6 +91,11 @@ function webTarget(text: string): Target {
   } catch {
     throw new ToolError(`\`${shown(text)}\` has broken percent signs. Copy the address again.`);
   }
+  // Addresses before GitLab 12 had no `-`: group/project/issues/12 (issues, merge requests, pipelines, jobs by number).
+  const old = parts.findIndex(
+    (part, at) => at >= 2 && numbered.has(part) && /^\d+$/.test(parts[at + 1] ?? ''),
+  );
+  if (old > 0 && !parts.includes('-')) parts.splice(old, 0, '-');
   const dash = parts.indexOf('-');
   const project = (dash < 0 ? parts : parts.slice(0, dash)).join('/').replace(/\.git$/, '');
   const [section = '', first = '', ...more] = dash < 0 ? [] : parts.slice(dash + 1);

@@ -58,7 +58,7 @@ export const whyFailed = [
     }),
     output: record,
     async run(input, gitlab, ctx) {
-      const { api, id, jobId, pipeline } = await find(input, gitlab, ctx);
+      const { api, id, jobId, pipeline, since } = await find(input, gitlab, ctx);
       const failed: FailedJob[] = [];
       let head: Record<string, unknown> = {};
       if (jobId !== undefined) {
@@ -92,7 +92,7 @@ export const whyFailed = [
         .filter((one) => !shown.includes(one))
         .map((one) => `${one.job.name} (${one.job.id}${one.job.allow_failure ? ', may fail' : ''})`);
       const cases = pipeline === undefined || failed.length === 0 ? [] : await failedTests(api, id, pipeline);
-      const note = failed.length === 0 ? 'No job has failed.' : undefined;
+      const note = failed.length === 0 ? 'No job has failed.' : since;
       return { ...head, jobs, ...slim({ also_failed: rest, failed_tests: cases, note }) };
     },
   }),
@@ -102,7 +102,7 @@ async function find(
   input: { project?: string; pipeline?: string; merge_request?: string; job?: string; branch?: string },
   gitlab: GitLab,
   ctx: ToolContext,
-): Promise<{ api: Api; id: string; jobId?: number; pipeline?: number }> {
+): Promise<{ api: Api; id: string; jobId?: number; pipeline?: number; since?: string | undefined }> {
   const { project } = input;
   // The address of a pipeline, merge request or job may stand where the project does.
   const place = project === undefined ? undefined : await atProject(gitlab, project, ctx);
@@ -137,13 +137,21 @@ async function find(
   }
   if (!place) throw new ToolError('Give `pipeline`, `merge_request`, `job`, or `project` with `branch`.');
   const named = input.branch ?? place.target.ref;
-  const query = { ref: named === undefined ? undefined : refName(named), per_page: 1, status: 'failed' };
-  const [last] = z.array(pipelineRow).parse(await place.api.get(`projects/${place.id}/pipelines`, query));
+  const query = { ref: named === undefined ? undefined : refName(named), per_page: 1 };
+  const newest = async (status?: string) =>
+    z
+      .array(pipelineRow)
+      .parse(await place.api.get(`projects/${place.id}/pipelines`, { ...query, status }))[0];
+  const [last, latest] = await Promise.all([newest('failed'), newest()]);
   if (!last)
     throw new ToolError(
       `No pipeline has failed${named === undefined ? '' : ` on ${named}`}. gitlab_pipelines lists them.`,
     );
-  return { api: place.api, id: place.id, pipeline: last.id };
+  const since =
+    latest && latest.id > last.id
+      ? `A newer pipeline (${latest.id}) is ${latest.status}; this is the last that failed.`
+      : undefined;
+  return { api: place.api, id: place.id, pipeline: last.id, since };
 }
 
 /** Failed jobs of a pipeline and of the pipelines that it started. */
