@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, realpath, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { command } from '../../kit/command.ts';
 import { ToolError, type ToolContext } from '../../kit/tool.ts';
@@ -118,6 +118,18 @@ const foreign =
 const programs =
   /^(filter\..*\.(clean|smudge|process)|diff\..*\.(command|textconv)|merge\..*\.driver|credential\..*helper|gpg\..*program|core\.(editor|pager|askpass)|sequence\.editor|pager\..*|trailer\..*\.(command|cmd)|interactive\.difffilter)$/;
 
+/** What of a .git lies elsewhere: git would read and write there as if it were its own. */
+async function leadingOut(own: string): Promise<string | undefined> {
+  const below = ['refs/heads', 'refs/remotes', 'refs/tags', 'logs/refs', 'objects/info', 'objects/pack'];
+  for (const part of [...(await readdir(own)), ...below]) {
+    const found = await lstat(join(own, part)).catch(() => undefined);
+    if (found?.isSymbolicLink()) return part;
+  }
+  // Objects of another repository (gitrepository-layout(5)); no clone of ours has them.
+  const lent = 'objects/info/alternates';
+  return (await lstat(join(own, lent)).catch(() => undefined)) && lent;
+}
+
 /** Opens a repository that may be hostile: what its own configuration could start is found and switched off. */
 export async function repositoryIn(
   gitlab: GitLab,
@@ -134,6 +146,12 @@ export async function repositoryIn(
   if (await lstat(join(path, '.git', 'commondir')).catch(() => undefined)) {
     throw new ToolError(
       `${shown(folder)} takes its configuration from elsewhere (.git/commondir): it is not touched. Use the main checkout, or clone anew.`,
+    );
+  }
+  const leading = await leadingOut(join(path, '.git'));
+  if (leading !== undefined) {
+    throw new ToolError(
+      `Not touched: .git/${leading} of ${shown(folder)} leads out of the checkout. A person should look at it, or clone anew.`,
     );
   }
   const options = { cwd: path, env: gitEnv(path, {}), deadlineMs: 10_000, ...ctx };
@@ -200,6 +218,7 @@ export async function withGit<T>(
       // These are guarded against because a caller could set them; here they are ours, to switch things off.
       unsafe: {
         allowUnsafeAskPass: true,
+        allowUnsafeCommandBinaries: true,
         allowUnsafeConfigEnvCount: true,
         allowUnsafeConfigPaths: true,
         allowUnsafeCredentialHelper: true,
