@@ -221,6 +221,11 @@ test('positions, jobs and files keep the rules of the far side', async (t) => {
   }
   const form = new URLSearchParams({ body: 'x' });
   for (const [name, value] of Object.entries(position)) form.set(`position[${name}]`, String(value));
+  const parts = [...form].map(
+    ([name, value]) => `--cut\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+  );
+  const multipart = { body: `${parts.join('')}--cut--\r\n`, type: 'multipart/form-data; boundary=cut' };
+  assert.equal((await ask('POST', `${F}/merge_requests/1/discussions`, multipart)).status, 201);
   const type = 'application/x-www-form-urlencoded';
   assert.equal(
     (await ask('POST', `${F}/merge_requests/1/discussions`, { body: String(form), type })).status,

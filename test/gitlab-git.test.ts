@@ -61,7 +61,10 @@ test('clone, branch, commit, push, pull: and the token is nowhere on disk', asyn
 
 test('a protected branch refuses, and a rejected push overwrites nothing', async (t) => {
   const root = tempHome(t);
-  const { value, fault, project } = await bench(t, { GITLAB_ROOTS: root });
+  const { project, serve, double, anna } = await bench(t);
+  double.world.token('glpat-annas-0123456789abcd', anna);
+  // A developer's: maintainers may push to a protected branch.
+  const { value, fault } = await serve({ GITLAB_ROOTS: root, GITLAB_TOKEN: 'glpat-annas-0123456789abcd' });
   await value('git_clone', { project: P });
   const folder = join(root, 'forge');
   writeFileSync(join(folder, 'x'), 'x');
@@ -75,6 +78,9 @@ test('a protected branch refuses, and a rejected push overwrites nothing', async
   assert.match(await fault('git_push', { folder }), /git_pull first/);
   assert.equal(await project.repo.resolve('work'), theirs);
   assert.match(await fault('git_pull', { folder }), /no fast-forward/);
+  const maintainer = await serve({ GITLAB_ROOTS: root });
+  await maintainer.value('git_branch', { folder, branch: 'main' });
+  assert.equal((await maintainer.value('git_push', { folder }))['pushed'], 'main');
 });
 
 test('a hostile repository starts nothing and sends nothing', async (t) => {

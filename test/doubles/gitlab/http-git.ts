@@ -55,6 +55,7 @@ export async function serveGit(
           GIT_PROTOCOL: request.headers['git-protocol'],
         }),
         REMOTE_USER: token?.user.username ?? '',
+        DOUBLE_ROLE: String((token && project.members.get(token.user.id)) ?? 0),
       },
     },
   );

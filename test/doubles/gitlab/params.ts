@@ -14,6 +14,11 @@ export function paramsOf(query: URLSearchParams, type: string, text: string): Pa
     for (const [name, value] of new URLSearchParams(text)) put(params, name, value);
     return params;
   }
+  const boundary = /^multipart\/form-data;.*boundary="?([^";]+)"?/i.exec(type)?.[1];
+  if (boundary !== undefined) {
+    for (const [name, value] of parts(text, boundary)) put(params, name, value);
+    return params;
+  }
   if (!/^application\/(\w+\+)?json/.test(type) && type !== '') {
     throw new Refused(415, { error: `The provided content-type '${type}' is not supported.` });
   }
@@ -26,6 +31,16 @@ export function paramsOf(query: URLSearchParams, type: string, text: string): Pa
     });
   }
   return isRecord(body) ? { ...params, ...body } : params;
+}
+
+/** Fields of a form in parts (RFC 7578). */
+function* parts(text: string, boundary: string): Generator<[name: string, value: string]> {
+  for (const part of text.split(`--${boundary}`).slice(1, -1)) {
+    const end = part.indexOf('\r\n\r\n');
+    const name = /^content-disposition:.*\bname="([^"]*)"/im.exec(part.slice(0, end))?.[1];
+    if (end < 0 || name === undefined) throw new Refused(400, { error: 'The body is no form in parts.' });
+    yield [name, part.slice(end + 4).replace(/\r\n$/, '')];
+  }
 }
 
 function put(into: Params, name: string, value: string): void {
