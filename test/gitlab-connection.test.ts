@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request as forward } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,6 +12,28 @@ import { bench, TOKEN } from './gitlab-kit.ts';
 import { serveHere, tempHome } from './support.ts';
 
 const P = 'group/forge';
+
+/** A certificate that nobody else knows; undefined without openssl. */
+function certificate(home: string) {
+  const [key, file] = [join(home, 'key.pem'), join(home, 'ca.pem')];
+  const names = [
+    '-subj',
+    '/CN=localhost',
+    '-addext',
+    'subjectAltName=DNS:localhost,IP:127.0.0.1',
+    '-days',
+    '2',
+  ];
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  try {
+    execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', file, ...names], {
+      stdio: 'ignore',
+    });
+  } catch {
+    return undefined;
+  }
+  return { file, options: { key: readFileSync(key), cert: readFileSync(file) } };
+}
 
 test('a login page with status 200 is no data', async (t) => {
   const page = createServer((_request, response) =>
@@ -32,41 +54,9 @@ test('a login page with status 200 is no data', async (t) => {
 });
 
 test("a certificate of one's own is trusted by the setting ca, and by nothing else", async (t) => {
-  const home = tempHome(t);
-  const [key, certificate] = [join(home, 'key.pem'), join(home, 'ca.pem')];
-  const subject = [
-    '-subj',
-    '/CN=localhost',
-    '-addext',
-    'subjectAltName=DNS:localhost,IP:127.0.0.1',
-    '-days',
-    '2',
-  ];
-  try {
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-keyout',
-        key,
-        '-out',
-        certificate,
-        ...subject,
-      ],
-      { stdio: 'ignore' },
-    );
-  } catch {
-    t.skip('openssl is not installed');
-    return;
-  }
-  const options = { key: readFileSync(key), cert: readFileSync(certificate) };
-  const secure = createSecure(options, (_request, response) =>
+  const made = certificate(tempHome(t));
+  if (!made) return t.skip('openssl is not installed');
+  const secure = createSecure(made.options, (_request, response) =>
     response.writeHead(200, { 'content-type': 'application/json' }).end('{"id":1,"username":"root"}'),
   );
   await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
@@ -79,12 +69,48 @@ test("a certificate of one's own is trusted by the setting ca, and by nothing el
   const without = await connect(t, 'v1', { http: (await serveHere(t, gitlab, { env })).url });
   assert.match((await without.call('gitlab_list_issues', { project: P })).text, /no trusted TLS connection/);
   const own = await connect(t, 'v1', {
-    http: (await serveHere(t, gitlab, { env: { ...env, GITLAB_CA: certificate } })).url,
+    http: (await serveHere(t, gitlab, { env: { ...env, GITLAB_CA: made.file } })).url,
   });
   assert.match(
     (await own.call('gitlab_find', { what: 'users', query: 'x' })).text,
     /something else than a list/,
   );
+});
+
+test('a GitLab with a certificate of its own: the API and git trust it, by a file or by its text', async (t) => {
+  const { double, root, serve } = await bench(t);
+  const home = tempHome(t);
+  const made = certificate(home);
+  if (!made) return t.skip('openssl is not installed');
+  const { origin: plain } = new URL(double.url);
+  const front = createSecure(made.options, (request, response) => {
+    const { method, url, headers } = request;
+    const behind = forward(`${plain}${url}`, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(behind);
+  });
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    front.closeAllConnections();
+    front.close();
+  });
+  const address = front.address();
+  const url = `https://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
+  double.world.url = url;
+  for (const ca of [made.file, readFileSync(made.file, 'utf8')]) {
+    const { value } = await serve({ GITLAB_URL: url, GITLAB_CA: ca, GITLAB_ROOTS: tempHome(t) });
+    assert.match(JSON.stringify(await value('gitlab_find', { what: 'me' })), /"username":"root"/);
+    const cloned = await value('git_clone', { project: P });
+    await value('git_branch', { folder: 'forge', branch: 'work', from: 'main' });
+    await value('git_pull', { folder: 'forge' }).catch(() => undefined);
+    assert.deepEqual((await value('git_push', { folder: 'forge' }))['pushed'], 'work');
+    assert.ok(cloned['sha']);
+  }
+  const untrusting = await serve({ GITLAB_URL: url, GITLAB_ROOTS: tempHome(t) });
+  assert.match(await untrusting.fault('git_clone', { project: P }), /no trusted TLS connection/);
+  assert.ok(root);
 });
 
 test('without settings it starts, lists its tools, and a call names the setting', async (t) => {

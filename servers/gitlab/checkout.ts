@@ -184,7 +184,6 @@ interface Opened {
   login?: Instance;
   home: string;
   identity?: Env;
-  ca?: string;
 }
 
 /** Runs `work` with a simple-git on the repository; with `login` git can ask for the token while it runs. */
@@ -204,7 +203,10 @@ export async function withGit<T>(
   );
   const env: Env = {
     ...proxy,
-    ...gitEnv(repository ? path : undefined, { ...extra, ...(opened.ca && { 'http.sslCAInfo': opened.ca }) }),
+    ...gitEnv(repository ? path : undefined, {
+      ...extra,
+      ...(asking?.ca && { 'http.sslCAInfo': asking.ca }),
+    }),
     ...opened.identity,
     ...(asking && { GIT_ASKPASS: asking.program }),
   };
@@ -248,12 +250,13 @@ export async function withGit<T>(
  * A program that answers git's question for the password, and only for that GitLab's address (gitcredentials(7)). The
  * token is in a file that only we can read, for as long as the command runs: never in an argument, address or config.
  */
-async function askpass(home: string, { url, token }: Instance) {
+async function askpass(home: string, { url, token, ca }: Instance) {
   const { protocol, host } = new URL(url);
   const { folder, close } = await runFolder(home, 'askpass');
   const program = join(folder, 'askpass');
   try {
     await writeFile(join(folder, 'token'), `${await token()}\n`, { mode: 0o600 });
+    if (ca !== undefined) await writeFile(join(folder, 'ca.pem'), ca, { mode: 0o600 });
     // host is a URL's: it holds no quote.
     const script = `#!/bin/sh
 case "$1" in
@@ -268,7 +271,7 @@ esac
     await close();
     throw error;
   }
-  return { program, close };
+  return { program, close, ...(ca !== undefined && { ca: join(folder, 'ca.pem') }) };
 }
 
 /** git's own words, shortened, and what to do. */

@@ -52,12 +52,7 @@ export const localRemote = [
       }
       const parent = await folderIn(gitlab, '.');
       const named = branch === undefined ? [] : [`--branch=${refName(branch)}`];
-      const opened = {
-        path: parent,
-        alone: true,
-        login: place.api.instance,
-        ...common(gitlab, place.api.instance),
-      };
+      const opened = { path: parent, alone: true, login: place.api.instance, home: gitlab.home };
       await withGit(opened, ctx, (git) =>
         git.clone(url, path, [...named, '--no-recurse-submodules', '--template=']),
       );
@@ -78,7 +73,7 @@ export const localRemote = [
     preview: async ({ folder }, gitlab, ctx) => ({ pull: (await remoteOf(gitlab, folder, ctx)).url }),
     async run({ folder }, gitlab, ctx) {
       const { path, extra, login, name } = await remoteOf(gitlab, folder, ctx);
-      await withGit({ path, extra, login, ...common(gitlab, login) }, ctx, async (git) => {
+      await withGit({ path, extra, login, home: gitlab.home }, ctx, async (git) => {
         const branch = (await git.raw(['symbolic-ref', '--short', '--quiet', 'HEAD'])).trim();
         await git.raw([
           'fetch',
@@ -118,7 +113,7 @@ export const localRemote = [
     },
     async run({ folder }, gitlab, ctx) {
       const { path, extra, login, name } = await remoteOf(gitlab, folder, ctx);
-      const pushed = await withGit({ path, extra, login, ...common(gitlab, login) }, ctx, async (git) => {
+      const pushed = await withGit({ path, extra, login, home: gitlab.home }, ctx, async (git) => {
         const branch = refName((await git.raw(['symbolic-ref', '--short', '--quiet', 'HEAD'])).trim());
         await git.raw([
           'push',
@@ -148,13 +143,6 @@ function sameHost(url: string, { url: base }: Instance): string {
       `GitLab gives ${found.origin} as the address to clone from, which is not ${own.origin}: the token is not sent there. Correct GITLAB_URL.`,
     );
   return url;
-}
-
-function common(gitlab: GitLab, instance: Instance) {
-  const ca = instance.name
-    ? gitlab.config.instances.find((one) => one.name === instance.name)?.ca
-    : gitlab.config.ca;
-  return { home: gitlab.home, ...(ca && !ca.startsWith('-----') && { ca }) };
 }
 
 /**
