@@ -1,5 +1,5 @@
 import { processRuntime } from '../kit/serve.ts';
-import type { HostTool } from './mcp/connections.ts';
+import type { Connections, HostTool } from './mcp/connections.ts';
 import { painter } from './terminal/display.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 import type { Ranked } from './retrieval/index.ts';
@@ -23,8 +23,8 @@ Example: kuznia tools --for "who changed this line?"
 
 /** A model server that hangs must not keep the answer, which words alone can give. */
 const MODEL_MS = 5_000;
-/** Who asks for a list wants all of it; a server that hangs is named. */
-const START_MS = 15_000;
+/** A list that lacks a slow server's tools would be taken for whole: longer than a chat waits. */
+const SERVERS_MS = 5_000;
 
 export const command: Command = {
   help,
@@ -37,14 +37,12 @@ export const command: Command = {
     if (task === '') throw new UsageError('--for needs a task in quotes: kuznia tools --for "…".');
     const connections = await openTools();
     try {
-      await connections.started(START_MS);
-      for (const { name, state, reason } of connections.states()) {
-        if (state !== 'ready')
-          io.err(`Without the tools of ${name}, which is ${state}${reason ? `: ${reason}` : ''}.\n`);
-      }
+      const missing = await missingServers(connections);
+      for (const { server, reason } of missing)
+        io.err(`Without the tools of ${clean(server)}: ${clean(reason)}\n`);
       const tools = await connections.tools(new AbortController().signal);
-      if (task !== undefined) await tell(task, tools, io, values.json);
-      else if (values.json) io.out(`${JSON.stringify({ tools: tools.map(plain) })}\n`);
+      if (task !== undefined) await tell(task, tools, io, values.json && { missing });
+      else if (values.json) io.out(`${JSON.stringify({ tools: tools.map(plain), missing })}\n`);
       else list(tools, io);
       return EXIT.done;
     } finally {
@@ -52,6 +50,18 @@ export const command: Command = {
     }
   },
 };
+
+/** Servers that are not there, and why. */
+async function missingServers(connections: Connections): Promise<{ server: string; reason: string }[]> {
+  await connections.started(SERVERS_MS);
+  return connections
+    .states()
+    .filter(({ state }) => state !== 'ready')
+    .map(({ name, reason }) => ({
+      server: name,
+      reason: reason ?? `no answer within ${SERVERS_MS / 1000} s`,
+    }));
+}
 
 const plain = ({ name, server, title, description, effect, inputSchema }: HostTool) => {
   return { name, server, title, effect, description, inputSchema };
@@ -68,7 +78,12 @@ function list(tools: HostTool[], io: Io): void {
 }
 
 /** What the model would be shown for a task, as it would be shown. */
-async function tell(task: string, tools: HostTool[], io: Io, json: boolean): Promise<void> {
+async function tell(
+  task: string,
+  tools: HostTool[],
+  io: Io,
+  json: { missing: object[] } | false,
+): Promise<void> {
   const { openIndex } = await import('./retrieval/open.ts');
   const { pick, tokensOf } = await import('./retrieval/pick.ts');
   const runtime = processRuntime();
@@ -92,7 +107,7 @@ async function tell(task: string, tools: HostTool[], io: Io, json: boolean): Pro
     const notice = index.takeNotice();
     if (json) {
       const told = shown.map(({ tool, ...fit }) => ({ ...plain(tool), ...fit }));
-      io.out(`${JSON.stringify({ task, tokens, tools: told, ...(notice && { notice }) })}\n`);
+      io.out(`${JSON.stringify({ task, tokens, tools: told, ...json, ...(notice && { notice }) })}\n`);
       return;
     }
     const { bold, dim } = painter(io);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -73,6 +75,35 @@ test('English is told from other languages', () => {
   ]) {
     assert.ok(!seemsEnglish(text), text);
   }
+});
+
+test('kuznia tools says which servers are not there, and waits for a slow one', async (t) => {
+  const home = tempHome(t);
+  const foreign = fileURLToPath(new URL('fixtures/foreign.mjs', import.meta.url));
+  const slow = `setTimeout(() => import(${JSON.stringify(foreign)}), 2500)`;
+  const mcpServers = {
+    slow: { command: process.execPath, args: ['-e', slow] },
+    gone: { command: 'no-such-program' },
+  };
+  writeFileSync(join(home, 'kuznia.json'), JSON.stringify({ mcpServers }));
+  const main = fileURLToPath(new URL('../host/main.ts', import.meta.url));
+  const child = spawn(process.execPath, [...runnable(main), 'tools', '--json'], { env: cleanEnv(home) });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (data: Buffer) => (out += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (err += data.toString()));
+  await once(child, 'close');
+  const told = z
+    .object({
+      tools: z.array(z.looseObject({ server: z.string() })),
+      missing: z.array(z.object({ server: z.string(), reason: z.string() })),
+    })
+    .parse(JSON.parse(out));
+  assert.ok(told.tools.some(({ server }) => server === 'slow'));
+  assert.deepEqual(
+    told.missing.map(({ server }) => server),
+    ['gone'],
+  );
+  assert.match(err, /^Without the tools of gone: .*no-such-program/m);
 });
 
 test('kuznia tools --for: what a model would see, with scores and tokens', async (t) => {

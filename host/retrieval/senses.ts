@@ -77,6 +77,22 @@ resize, shrink, enlarge, wider, narrower: resize
 run, execute: run execute evaluate
 record, film, capture: recording screencast capture
 emulate, simulate, pretend, act like: emulate
+convert, transform, translate, turn into, change into: convert transform
+extract, parse, pick out: extract parse get
+strip, trim: trim clean remove
+compute, calculate, work out, add up: compute calculate sum
+arrange, rank: sort order
+split, divide, chunk, cut: split
+join, concatenate, put together: join merge combine
+format, pretty, beautify: format
+encode, escape, quote: encode escape
+decode, unescape: decode
+mean, median: average median statistics
+unique, distinct, duplicates, doubles, deduplicate: unique duplicates distinct
+shorten, truncate, abbreviate, summarize, summarise: shorten truncate summary
+permalink, slug: url slug
+reverse, backwards: reverse
+random: random generate
 count, how many, number of: count
 average, sum, total, group by, per, maximum, minimum, statistics: aggregate
 match, matching, filter, where: query find filter

@@ -149,7 +149,9 @@ async function measure(index: ToolIndex, requests: Request[]) {
   }
   const details: Record<string, number> = { 'recall@8': percent(found) };
   for (const [name, others] of requests === polish ? asideInPolish : aside) {
-    details[name] = percent(await Promise.all(others.map((one) => foundBy(index, one))));
+    const hits: boolean[] = [];
+    for (const one of others) hits.push(await foundBy(index, one));
+    details[name] = percent(hits);
   }
   return { missed: 100 - percent(found), details, tokens };
 }
