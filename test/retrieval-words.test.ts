@@ -45,6 +45,7 @@ test('what a request only mentions is its kind, not its letters', async () => {
   assert.equal((await found('read me notes.txt'))[0], 'read_file');
   assert.equal((await found('visit label-maker.example.com'))[0], 'open_page');
   assert.ok(!(await found('read the file "labels of 2024"')).includes('list_labels'));
+  assert.equal((await found('what is there on hub.com'))[0], 'list_pull_requests');
   const kinds = (text: string) => withoutValues(text).kinds.flat();
   assert.deepEqual(kinds('is !12 fine?'), ['merge+request']);
   assert.deepEqual(kinds('close #9'), ['issue']);

@@ -26,10 +26,16 @@ export function withoutValues(request: string): { text: string; kinds: string[][
   const kinds: string[][] = [];
   let text = request.slice(0, LONGEST);
   for (const [form, names] of KINDS) {
-    text = text.replace(form, () => {
-      if (names.length > 0) kinds.push(names);
+    text = text.replace(form, (value: string) => {
+      if (names.length > 0) kinds.push(names[0] === 'url' ? [...names, ...hostNames(value)] : names);
       return ' ';
     });
   }
   return { text, kinds };
+}
+
+/** An address may name a server: gitlab.com. */
+function hostNames(address: string): string[] {
+  const [host = ''] = address.replace(/^https?:\/\//iu, '').split(/[/:?#]/u);
+  return host.toLowerCase().split('.').slice(0, -1);
 }
