@@ -22,11 +22,15 @@ export class Useful {
   }
 
   async of(requests: string[], tool: HostTool): Promise<string[]> {
-    const known = new Set([tool.name, tool.title, ...sentences(tool.description)].map(said));
+    const told = [tool.name, tool.title, ...sentences(tool.description)].map((text) => new Set(roots(text)));
+    const known = new Set<string>();
     const kept: string[] = [];
-    for (const one of requests.map((request) => visible(request).slice(0, LONGEST))) {
-      const key = said(one);
-      if (known.has(key) || !isSentence(one) || namesParts(one, tool)) continue;
+    for (const request of requests) {
+      const one = visible(request).replace(LIST_MARK, '').slice(0, LONGEST);
+      const said = roots(one);
+      const key = said.join(' ');
+      const isEcho = told.some((text) => said.every((word) => text.has(word)));
+      if (known.has(key) || isEcho || !isSentence(one) || namesParts(one, tool)) continue;
       if (!(await this.#leadsTo(one, tool))) continue;
       known.add(key);
       kept.push(one);
@@ -41,7 +45,8 @@ export class Useful {
   }
 }
 
-const said = (text: string) => roots(text).join(' ');
+/** Before an item of a list. */
+const LIST_MARK = /^(?:\d{1,2}[.)]|[-*•])\s+/u;
 
 /** Small models write numbers, identifiers, and the same word over and over. */
 function isSentence(text: string): boolean {
