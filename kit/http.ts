@@ -53,6 +53,12 @@ const OLD = new Set(['2025-03-26', '2025-06-18', '2025-11-25']);
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
+/**
+ * A connection is kept for the next request so long, which is longer than most clients and proxies keep theirs: who closes
+ * first may meet a request that is on its way.
+ */
+const KEPT_MS = 65_000;
+
 /** Answers that are written have so long to leave when the server closes. */
 const FLUSH_MS = 1_000;
 
@@ -100,8 +106,15 @@ export async function serveHttp(
     },
   );
   http.maxConnections = options.maxConnections ?? 256;
-  // Nor may a connection that asks for nothing keep its place.
-  http.on('connection', (socket) => void socket.setTimeout(headersMs));
+  http.keepAliveTimeout = KEPT_MS;
+  let connections = 0;
+  http.on('connection', (socket) => {
+    // Nor may a connection that asks for nothing keep its place.
+    socket.setTimeout(headersMs);
+    connections++;
+    socket.once('close', () => connections--);
+    if (connections > http.maxConnections / 2) http.closeIdleConnections();
+  });
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     http.listen(options.port, options.host, resolve);

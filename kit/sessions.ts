@@ -36,13 +36,12 @@ export class Sessions {
     return session?.client === client ? session : undefined;
   }
 
-  /** Undefined when every session is in use; else an idle one is ended to make room, if there is none. */
+  /** Undefined when every session is in use; else an idle one is ended to make room, where there is none. */
   add(id: string, made: Pick<Session, 'handle' | 'close' | 'client'>): Session | undefined {
     if (this.#open.size >= this.#max) {
-      const idle = [...this.#open].filter(([, one]) => one.open === 0);
-      const oldest = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt)[0];
-      if (!oldest) return undefined;
-      this.end(oldest[0]);
+      const oldest = this.#leastNeeded();
+      if (oldest === undefined) return undefined;
+      this.end(oldest);
     }
     const session = { ...made, open: 0, usedAt: Date.now() };
     this.#open.set(id, session);
@@ -70,6 +69,15 @@ export class Sessions {
     const all = [...this.#open.values()];
     this.#open.clear();
     await Promise.allSettled(all.map((one) => one.close()));
+  }
+
+  /** The oldest idle session of whoever has most of those: one client's many do not end the others' few. */
+  #leastNeeded(): string | undefined {
+    const idle = [...this.#open].filter(([, one]) => one.open === 0);
+    const count = new Map<string | undefined, number>();
+    for (const { client } of this.#open.values()) count.set(client, (count.get(client) ?? 0) + 1);
+    const many = (one: Session) => count.get(one.client) ?? 0;
+    return idle.sort(([, a], [, b]) => many(b) - many(a) || a.usedAt - b.usedAt)[0]?.[0];
   }
 
   #collect(): void {

@@ -216,6 +216,10 @@ test('gateway: the model itself', { timeout }, async (t) => {
   const client = await connect(t, 'v1', { http: url });
   const value = async (name: string, args: Record<string, unknown>) =>
     Object((await client.call(name, args)).value);
+  const steps: string[] = [];
+  const onprogress = ({ message = '' }) => void steps.push(message);
+  await client.call('model_generate', { prompt: 'slowly' }, { onprogress });
+  assert.equal(steps[0], 'talker:8b is asked');
   const hello = await value('model_generate', { prompt: 'say hello' });
   assert.deepEqual([hello.text, hello.model], ['Hello there.', 'talker:8b']);
   const code = await value('model_code', { task: 'parse a date', language: 'Rust' });

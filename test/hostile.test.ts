@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -153,6 +153,22 @@ test(
     assert.equal(asked.status, 200);
   },
 );
+
+test('hostile: one client with many sessions ends its own, not those of others', { timeout }, async (t) => {
+  const ids = new Map(['a', 'b'].map((name) => [createHash('sha256').update(name).digest('hex'), name]));
+  const clients = { find: (digest: Buffer) => ids.get(digest.toString('hex')), any: () => true };
+  const { url, sessions } = await serveHere(t, every, { clients, maxSessions: 5 });
+  const ask = async (token: string, body: object, more = {}) => {
+    const headers = { ...json, authorization: `Bearer ${token}`, ...more };
+    const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+    await answer.text();
+    return answer;
+  };
+  const quiet = (await ask('a', initialize)).headers.get('mcp-session-id') ?? '';
+  for (let i = 0; i < 20; i++) assert.equal((await ask('b', initialize)).status, 200);
+  assert.equal(sessions(), 5);
+  assert.equal((await ask('a', ping, { 'mcp-session-id': quiet })).status, 200);
+});
 
 test('hostile: a stream that is opened again takes the place of the lost one', { timeout }, async (t) => {
   const { url, opened } = await serveHere(t, every);
