@@ -1,5 +1,6 @@
 import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
 import {
+  isJSONRPCNotification,
   isJSONRPCRequest,
   type JSONRPCMessage,
   type TransportSendOptions,
@@ -43,7 +44,10 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
   override async handleRequest(req: Asked, res: ServerResponse, body?: unknown): Promise<void> {
     // One who comes again lost the connection of before, whether or not that was heard of here.
     if (this.#asksForStream(req)) this.closeStandaloneSSEStream();
-    if (!this.#isPlainCall(req, body)) return super.handleRequest(req, res, body);
+    if (!this.#isPlainCall(req, body)) {
+      await super.handleRequest(req, res, body);
+      return this.#cancelled(body);
+    }
     const id = body.id;
     const timer = setTimeout(() => this.#stream(id), STREAM_AFTER_MS);
     this.#open.set(id, { res, timer, stream: false });
@@ -95,6 +99,18 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
     return method === 'GET' && listens && headers['mcp-session-id'] === this.sessionId;
   }
 
+  /** A call that was cancelled is never answered: its response would stay open, and with it the session. */
+  #cancelled(body: unknown): void {
+    if (!isJSONRPCNotification(body) || body.method !== 'notifications/cancelled') return;
+    const id = body.params?.['requestId'];
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    const res = this.#open.get(id)?.res;
+    if (!res) return;
+    this.#stream(id);
+    this.#leave(id, res);
+    res.end();
+  }
+
   /** All that the SDK would refuse, or knows more about, is left to it. */
   #isPlainCall(req: Asked, body: unknown): body is JSONRPCMessage & { id: Id } {
     const { accept = '', 'mcp-protocol-version': version, 'mcp-session-id': session } = req.headers;
@@ -129,7 +145,10 @@ export class SessionTransport extends NodeStreamableHTTPServerTransport {
 
   /** That is no cancel (MCP 2025-11-25, Transports): only the answer has nowhere to go. */
   #hungUp(id: Id, res: ServerResponse): void {
-    if (this.#open.get(id)?.res !== res) return;
+    if (this.#open.get(id)?.res === res) this.#leave(id, res);
+  }
+
+  #leave(id: Id, res: ServerResponse): void {
     this.#forget(id, res);
     this.#left.add(id);
     for (const oldest of this.#left) {

@@ -179,6 +179,18 @@ test('HTTP: sessions of 2025 are bound, ended, collected', { timeout }, async (t
   assert.ok(sessions() <= 2, `${sessions()} sessions`);
 });
 
+test('HTTP: a call that is cancelled in 2025 leaves no open response behind', { timeout }, async (t) => {
+  const { url } = await serveHere(t, every);
+  const headers = { 'mcp-session-id': await session(url), 'mcp-protocol-version': '2025-11-25' };
+  const params = { name: 'every_count', arguments: { to: 1000, ms: 20 } };
+  const call = post(url, { jsonrpc: '2.0', id: 7, method: 'tools/call', params }, headers);
+  await sleep(100);
+  const cancelled = { method: 'notifications/cancelled', params: { requestId: 7 } };
+  assert.equal((await post(url, { jsonrpc: '2.0', ...cancelled }, headers)).status, 202);
+  const answer = await Promise.race([call.then((one) => one.text()), sleep(2_000, 'still open')]);
+  assert.equal(answer, '');
+});
+
 test('HTTP: connections are bound', { timeout }, async (t) => {
   const { url } = await serveHere(t, every, { maxConnections: 3 });
   const open = Array.from({ length: 6 }, () => connectTcp(Number(new URL(url).port), '127.0.0.1'));
