@@ -47,8 +47,10 @@ test('gateway: list_changed from upstream reaches every client', { timeout }, as
     connect(t, 'v1', { http: url }),
     connect(t, 'v2 legacy', { http: url }),
   ]);
+  await Promise.all([one.tools(), two.tools()]);
+  const before = [one.changes(), two.changes()];
   await one.call('every_publish', { name: 'slug' });
-  await until('both told', () => one.changes() > 0 && two.changes() > 0);
+  await until('both told', () => [one, two].every((client, at) => client.changes() > (before[at] ?? 0)));
   assert.ok((await two.tools()).includes('forged_slug'));
   assert.deepEqual((await two.call('forged_slug', { text: 'a' })).isError, false);
 });

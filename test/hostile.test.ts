@@ -271,9 +271,9 @@ const SERVERS: [name: string, script: string, args: string[]][] = [
 
 for (const [name, script, args] of SERVERS) {
   test(`hostile: ${name} on stdio, with junk, long lines, and pipes that close`, { timeout }, async (t) => {
-    const [closed, deaf] = [0, 1].map(() => start(t, path(script), { args }));
-    closed?.endInput();
-    assert.equal(await closed?.exited, 0, 'a client that is gone at once');
+    const closed = start(t, path(script), { args });
+    closed.endInput();
+    assert.equal(await closed.exited, 0, 'a client that is gone at once');
     const server = await startSession(t, path(script), { args });
     // Without line ends in it, that is one line.
     await server.send(
@@ -289,10 +289,11 @@ for (const [name, script, args] of SERVERS) {
     await server.send({ id: 9, method: 'ping' });
     assert.deepEqual((await server.answer(9)).result, {});
     assertProtocolOnly(server);
-    deaf?.closeOutput();
-    await deaf?.send({ id: 0, method: 'initialize', params: hello() });
-    assert.equal(await deaf?.exited, 0, 'nobody reads');
     server.endInput();
     assert.equal(await server.exited, 0);
+    const deaf = start(t, path(script), { args });
+    deaf.closeOutput();
+    await deaf.send({ id: 0, method: 'initialize', params: hello() });
+    assert.equal(await deaf.exited, 0, 'nobody reads');
   });
 }
