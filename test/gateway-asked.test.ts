@@ -75,18 +75,32 @@ test('gateway: a client says nothing of our turns, and its token goes nowhere', 
   assert.ok(entries >= 3, `${entries} entries`);
 });
 
-test('journal: a call is linked to the turn of our own host', { timeout }, async (t) => {
-  const home = tempHome(t);
-  const journal = openJournal(home);
-  const connections = await connectAll([near()], { home, journal, env: {} });
-  t.after(() => connections.close());
-  const signal = AbortSignal.timeout(5_000);
-  await connections.call('every_say', { text: 'a' }, { signal, turn: 'turn-7' });
-  await journal.flush();
-  const turns = [];
-  for await (const { name, turn } of readJournal(home)) turns.push([name, turn]);
-  assert.deepEqual(turns, [['every_say', 'turn-7']]);
-});
+test(
+  'journal: a call is linked to the turn of our own host, also by a child of it',
+  { timeout },
+  async (t) => {
+    // From its source it is started with the loader that runs us, which a bundled test does without.
+    process.execArgv.push('--import', import.meta.resolve('tsx'));
+    const home = tempHome(t);
+    const journal = openJournal(home);
+    const isolated = doors([{ kind: 'own', name: 'sandbox', isolated: true }]);
+    const runtime = { home, journal, env: { PATH: process.env['PATH'] } };
+    const connections = await connectAll([near(), ...isolated], runtime);
+    t.after(() => connections.close());
+    await connections.started;
+    const signal = AbortSignal.timeout(30_000);
+    await connections.call('every_say', { text: 'a' }, { signal, turn: 'turn-7' });
+    await connections.call('sandbox_list_tools', {}, { signal, turn: 'turn-8' });
+    await connections.close();
+    await journal.flush();
+    const turns = [];
+    for await (const { kind, name, turn } of readJournal(home)) if (kind === 'tool') turns.push([name, turn]);
+    assert.deepEqual(turns, [
+      ['every_say', 'turn-7'],
+      ['sandbox_list_tools', 'turn-8'],
+    ]);
+  },
+);
 
 /** Somebody else's server by hand: `heard` gets what is said to it beside the first words, and how to say something. */
 function byHand(heard: (message: Message, send: (message: object) => void) => void): Door {
