@@ -79,6 +79,7 @@ export const command: Command = {
     const prompt = values.yes ? undefined : new Prompt(process.stdin, process.stdout);
     if (prompt) {
       prompt.onInterrupt = () => {
+        io.out('\n');
         stop.abort();
         prompt.close();
       };
@@ -87,6 +88,10 @@ export const command: Command = {
       const ask: Ask | undefined = prompt && ((question) => prompt.read(question));
       const check = !values['no-check'];
       return await begin(given, { names, io, ask, check, json: values.json, signal: stop.signal });
+    } catch (error) {
+      // Ctrl-C ends the input too, which is not what there is to say.
+      stop.signal.throwIfAborted();
+      throw error;
     } finally {
       prompt?.close();
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);

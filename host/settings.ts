@@ -61,7 +61,9 @@ const known = {
     rounds: z.int().min(1).max(100).optional(),
   }),
   /** How much thinking models think; their own default when left out. */
-  think: z.union([z.boolean(), z.enum(['low', 'medium', 'high'])]),
+  think: z.union([z.boolean(), z.enum(['low', 'medium', 'high'])], {
+    error: 'expected true, false, "low", "medium" or "high"',
+  }),
   sessions: z.strictObject({
     /** Conversations that nobody went on with for longer are removed; kept until a person removes them when left out. */
     keep_days: z.number().positive().optional(),

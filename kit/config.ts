@@ -1,4 +1,4 @@
-import { isObject } from './json.ts';
+import { isObject, repeatedKey } from './json.ts';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -52,14 +52,18 @@ export function readConfigFile(home: string): ConfigFile {
     value = JSON.parse(text);
   } catch {
     const fault = findFault(text);
-    const before = text.slice(0, fault.at).split('\n');
-    throw new ConfigError(
-      `${path}, line ${before.length}, column ${(before.at(-1) ?? '').length + 1}: ${fault.what}.`,
-    );
+    throw new ConfigError(`${path}, ${place(text, fault.at)}: ${fault.what}.`);
   }
+  const twice = repeatedKey(text);
+  if (twice) throw new ConfigError(`${path}, ${place(text, twice.at)}: ${twice.key} stands twice; keep one.`);
   const file = asRecord(value);
   if (!file) throw new ConfigError(`${path}: expected an object, for example {"servers": {}}.`);
   return file;
+}
+
+function place(text: string, at: number): string {
+  const before = text.slice(0, at).split('\n');
+  return `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
 }
 
 interface ConfigSources {

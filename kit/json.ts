@@ -11,3 +11,23 @@ export function jsonOrNothing(text: string): unknown {
     return undefined;
   }
 }
+
+/**
+ * The first key that stands twice in one object of a valid JSON text, and where: `JSON.parse` takes the last without a word
+ * (RFC 8259, section 4).
+ */
+export function repeatedKey(text: string): { key: string; at: number } | undefined {
+  const open: Set<string>[] = [];
+  for (const { 0: token, 1: name, index } of text.matchAll(
+    /("(?:[^"\\]|\\.)*")(?=\s*:)|"(?:[^"\\]|\\.)*"|[{}]/g,
+  )) {
+    if (token === '{') open.push(new Set());
+    else if (token === '}') open.pop();
+    else if (name !== undefined) {
+      const keys = open.at(-1);
+      if (keys?.has(name)) return { key: name, at: index };
+      keys?.add(name);
+    }
+  }
+  return undefined;
+}

@@ -49,6 +49,8 @@ test('a configuration file, none, an empty one, one with a byte order mark', () 
 test('a broken file: the line, the column and what is wrong', () => {
   const cases: [string, string][] = [
     ['{\n  "a": 1,\n}', 'line 3, column 1: remove the comma before this }.'],
+    ['{\n  "a": {"b": 1, "c": {"b": 2}},\n  "a": 2\n}', 'line 3, column 3: "a" stands twice; keep one.'],
+    ['{"x": [{"k": "k"}, {"k": "{", "k": ""}]}', 'line 1, column 31: "k" stands twice; keep one.'],
     ['{\n  "a": [1, 2,]\n}', 'line 2, column 14: remove the comma before this ].'],
     ['{\n  "a": 1\n  "b": 2\n}', 'line 3, column 3: expected a comma before this.'],
     ['{ "a" 1 }', 'line 1, column 6: expected a colon after the name.'],

@@ -82,7 +82,7 @@ test('a turn without a terminal is plain lines, each call one of them, steps abo
 });
 
 test('no line passes a narrow terminal', () => {
-  for (const columns of [40, 60, 120]) {
+  for (const columns of [20, 30, 40, 60, 120]) {
     const { io, written } = terminal({ columns: () => columns });
     const display = new TurnDisplay(io, { answers: true, calls: true });
     for (const event of TURN) display.show(event);

@@ -6,6 +6,8 @@ import type { TurnEvent } from '../turn/loop.ts';
 import { clean, displayWidth, duration, fit, wrap, Wrapper } from './text.ts';
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+/** With less room a call and its result stand below one another. */
+const NARROW = 36;
 const FRAME_MS = 120;
 const ERASE = '\r\u001b[2K';
 
@@ -169,12 +171,18 @@ export class TurnDisplay {
   #line(ok: boolean, tool: string, args: string, time: string, result: string): void {
     const room = this.#io.columns() - 9 - time.length;
     const [call, outcome] = [`${tool} ${args}`.trim(), clean(result)];
+    const mark = ok ? this.#paint.green('✓') : this.#paint.red('✗');
+    if (room < NARROW) {
+      this.#plain(`${mark} ${fit(call, this.#io.columns() - 3)}`);
+      const lines = wrap(`${time}${outcome && ` · ${fit(outcome, 3 * NARROW)}`}`, this.#io.columns() - 3);
+      for (const line of lines.slice(0, ok ? 1 : 4)) this.#plain(this.#paint.dim(`  ${line}`));
+      return;
+    }
     const over = displayWidth(call) + displayWidth(outcome) > room;
     // An error has to be read; of a result, a glimpse does.
     const forOutcome = over ? Math.max(ok ? 24 : 40, room - displayWidth(call)) : room;
     const tail = fit(outcome, forOutcome);
     const head = fit(call, room - displayWidth(tail));
-    const mark = ok ? this.#paint.green('✓') : this.#paint.red('✗');
     this.#plain(`${mark} ${head} ${this.#paint.dim(`· ${time}${tail && ` · ${tail}`}`)}`);
   }
 

@@ -89,7 +89,7 @@ export class Wrapper {
 
   #flushWord(): void {
     if (this.#word === '') return;
-    const columns = Math.max(20, this.#columns());
+    const columns = Math.max(8, this.#columns());
     const width = displayWidth(this.#word);
     if (this.#column > 0 && this.#column + this.#space.length + width > columns) {
       this.#write('\n');

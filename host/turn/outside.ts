@@ -3,7 +3,7 @@ import type { JsonObject } from '../../kit/tool.ts';
 /** A line of this length in an argument was not made up twice. */
 const LINE = 24;
 /** Where something may be sent to or come from: whose it is counts, whatever stands around it. */
-const PLACE = /\b[a-z][\w+.-]*:\/\/[^\s"'<>)]{4,}|[\w.+-]+@[\w-]+\.[\w.-]+/g;
+const PLACE = /\b[a-z][\w+.-]{1,20}:\/\/[^\s"'<>)]{4,400}|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,200}/g;
 /** Of one argument: each is looked for in all that was read. */
 const MOST_LINES = 2_000;
 
