@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../host/mcp/connections.ts';
-import { doors } from '../host/mcp/doors.ts';
+import { doors, inProcess } from '../host/mcp/doors.ts';
 import type { ServerSetting } from '../host/settings.ts';
 import { noJournal } from '../kit/journal.ts';
-import type { Runtime } from '../kit/tool.ts';
+import { mountable } from '../kit/serve.ts';
+import { every } from './fixtures/every.ts';
 
 const script = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
 
@@ -118,23 +119,18 @@ test('one that hangs keeps nobody waiting past two seconds', async (t) => {
   );
 });
 
-test('ours are waited for as long as a slow machine takes to load them', async (t) => {
+test('ours are waited for where a busy machine starts them slowly, beside a foreign one that hangs', async (t) => {
   const home = await mkdtemp(join(tmpdir(), 'kuznia-slow-'));
-  const [own] = doors([{ kind: 'own', name: 'auth', isolated: false }]);
-  assert.ok(own);
-  const slow = {
-    ...own,
-    open: async (runtime: Runtime) => {
-      await sleep(2_500);
-      return own.open(runtime);
-    },
+  t.after(() => rm(home, { recursive: true, force: true }));
+  const load = async () => {
+    await sleep(2_500);
+    return mountable(every);
   };
-  const connections = await connect([slow], { home, journal: noJournal, env: {} });
-  t.after(async () => {
-    await connections.close();
-    await rm(home, { recursive: true, force: true });
-  });
+  const all = [inProcess('slow', load), ...doors([foreign('hung', ['hangs'])])];
+  const connections = await connect(all, { home, journal: noJournal, env: {} });
+  t.after(() => connections.close());
   assert.equal(connections.states()[0]?.state, 'ready');
+  assert.ok((await connections.tools(new AbortController().signal)).length > 0);
 });
 
 test('one that ends says why, and comes back by itself with its tools', async (t) => {
