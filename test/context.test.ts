@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { contextLimit, contextSize, cutNotice, makeRoom } from '../host/turn/context.ts';
 import { Gauge } from '../host/turn/gauge.ts';
+import { Window } from '../host/turn/window.ts';
 import type { ChatMessage } from '../kit/model.ts';
 
 const system: ChatMessage = { role: 'system', content: 'Help.' };
@@ -122,6 +123,20 @@ suite('the size of a context', () => {
     assert.equal(contextSize(7000, 40_960), 16_384);
     assert.equal(contextSize(500, 40_960, 16_384), 16_384);
     assert.equal(contextSize(100_000, 40_960), 40_960);
+  });
+
+  test('a model that is loaded keeps the context that it has, though its memory is not free any more', () => {
+    const limits = (budget: object, loaded?: number) => {
+      const window = new Window(undefined, budget, () => 1e9);
+      window.use(info, loaded);
+      const request = { model: 'm', messages: [system] };
+      return [window.limit, window.sized(request).options?.num_ctx];
+    };
+    assert.deepEqual(limits({}), [5000, 4096]);
+    assert.deepEqual(limits({}, 16_384), [16_384, 16_384]);
+    assert.deepEqual(limits({ context: 8192 }, 16_384), [8192, 4096], 'but what the settings say holds');
+    assert.deepEqual(limits({ memory_mb: 500 }, 16_384), [5242, 4096]);
+    assert.deepEqual(limits({}, 100_000), [40_960, 4096], 'nor past what the model can read');
   });
 
   test('a cut is told of when the window is full, or much less was read than sent', () => {

@@ -1,3 +1,4 @@
+import { freemem } from 'node:os';
 import {
   complete,
   ModelError,
@@ -20,6 +21,7 @@ const SUMMARISE =
 /** Of one conversation: how large its model's context is, and what its prompts take of it. */
 export class Window {
   readonly gauge: Gauge;
+  readonly #free: () => number;
   readonly #budget: { memory_mb?: number; context?: number };
   #model = '';
   /** In tokens; the most that may be used. */
@@ -27,9 +29,15 @@ export class Window {
   #size = 0;
   #sent: ChatRequest | undefined;
 
-  constructor(home?: string, budget: { memory_mb?: number; context?: number } = {}) {
+  /** `free`: bytes of memory, now. */
+  constructor(
+    home?: string,
+    budget: { memory_mb?: number; context?: number } = {},
+    free: () => number = freemem,
+  ) {
     this.gauge = new Gauge(home);
     this.#budget = budget;
+    this.#free = free;
   }
 
   /** True when the conversation goes on with the same model. */
@@ -40,7 +48,11 @@ export class Window {
   /** The conversation goes on with this model, which may be `loaded` with a context already: another size loads it anew. */
   use(info: ModelInfo, loaded = 0): void {
     this.#model = info.name;
-    this.limit = contextLimit(info, this.#budget);
+    const limit = contextLimit(info, this.#budget, this.#free);
+    // Its memory is not free any more, but it is there: a smaller context would load the model anew from run to run.
+    const bounded = this.#budget.memory_mb !== undefined;
+    const most = Math.min(info.contextLength, this.#budget.context ?? Number.POSITIVE_INFINITY);
+    this.limit = bounded ? limit : Math.max(limit, Math.min(loaded, most));
     this.#size = loaded <= this.limit ? loaded : 0;
   }
 
