@@ -1,5 +1,5 @@
 import { text as readAll } from 'node:stream/consumers';
-import { asCommand, quoted, shownCall, type Approval } from './approvals/approval.ts';
+import { asCommand, quoted, shownCall, shownJson, type Approval } from './approvals/approval.ts';
 import type { CallRecord } from './turn/calls.ts';
 import { askFor, fillIn } from './chat/ask.ts';
 import { Conversation } from './chat/conversation.ts';
@@ -145,9 +145,7 @@ async function one(task: string, { images, session, io, stop, given, json }: Tas
       },
     };
     const ms = Math.round(performance.now() - started);
-    io.out(
-      `${JSON.stringify({ answer, reason, model: info.name, rounds, ms, calls: shownCalls, ...needs })}\n`,
-    );
+    io.out(`${shownJson({ answer, reason, model: info.name, rounds, ms, calls: shownCalls, ...needs })}\n`);
   } else if (!talks && answer) {
     io.out(`${clean(answer)}\n`);
   }

@@ -41,7 +41,8 @@ export const shown = z.object({
 const callArguments = z.preprocess(
   // Some servers with Ollama's API send them as a string, as OpenAI does.
   (value) => (typeof value === 'string' ? jsonOrNothing(value) : (value ?? {})),
-  z.record(z.string(), z.unknown()),
+  // What is no object is none: the tool's schema says what is missing, and the model can mend it.
+  z.record(z.string(), z.unknown()).catch({}),
 );
 export const chunk = z.object({
   message: z

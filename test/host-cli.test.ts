@@ -315,7 +315,7 @@ test('run: a write without a person exits 3 with the call and the ways to allow 
   ]);
   assert.equal(asked.code, 3);
   assert.match(asked.err, /has to allow this call: sandbox_publish_tool \{"name":"nope"\}/);
-  assert.match(asked.err, /kuznia run --allow sandbox_publish_tool "Publish it\."/);
+  assert.match(asked.err, /kuznia run --allow sandbox_publish_tool 'Publish it\.'/);
   assert.match(asked.err, /kuznia call sandbox_publish_tool '\{"name":"nope"\}'/);
   assert.equal(json.code, 3);
   assert.match(json.out, /"needs":\{"tool":"sandbox_publish_tool".*"allow":"--allow sandbox_publish_tool"/);

@@ -91,7 +91,8 @@ export async function* carryOut(call: ToolCall, scope: CallScope): AsyncGenerato
     denied = 'declined';
     result = { ok: false, text: `${call.name} is not allowed by the configuration. Go on without it.` };
   } else if (policy === 'ask' && (await decide()) !== 'yes') {
-    result = { ok: false, text: 'A person did not allow this call. Do not repeat it: go on without it.' };
+    const who = denied === 'unavailable' ? 'No person was there to allow' : 'A person did not allow';
+    result = { ok: false, text: `${who} this call. Do not repeat it: go on without it.` };
   } else {
     const updates = new Channel<Progress>();
     const running = scope.connections
