@@ -28,6 +28,15 @@ suite('the policy of a call', () => {
   const policy = (more: Partial<HostTool>, rules: Parameters<typeof policyFor>[1] = []) =>
     policyFor(hostTool(more), rules, nothing, false);
 
+  test('a rule may name the server of a foreign tool; ours go by their own names', () => {
+    const deny = [{ tool: 'files_*', policy: 'deny' as const }];
+    const file = { name: 'write_file', server: 'files', foreign: true };
+    assert.equal(policy(file, deny), 'deny');
+    assert.equal(policy({ ...file, server: 'other' }, deny), 'ask');
+    assert.equal(policy({ name: 'files_x', server: 'other', foreign: true }, deny), 'deny');
+    assert.equal(policy({ ...file, foreign: false }, deny), 'ask');
+  });
+
   test('reads and drafts are allowed, writes ask, destroys ask', () => {
     assert.equal(policy({ effect: 'read' }), 'allow');
     assert.equal(policy({ name: 'sandbox_save_tool' }), 'allow');

@@ -51,8 +51,8 @@ test('gateway: list_changed from upstream reaches every client', { timeout }, as
   const before = [one.changes(), two.changes()];
   await one.call('every_publish', { name: 'slug' });
   await until('both told', () => [one, two].every((client, at) => client.changes() > (before[at] ?? 0)));
-  assert.ok((await two.tools()).includes('forged_slug'));
-  assert.deepEqual((await two.call('forged_slug', { text: 'a' })).isError, false);
+  assert.ok((await two.tools()).includes('far_forged_slug'));
+  assert.deepEqual((await two.call('far_forged_slug', { text: 'a' })).isError, false);
 });
 
 test(

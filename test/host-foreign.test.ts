@@ -228,3 +228,10 @@ test('a server behind a shell is gone when the host is, though it ends neither w
     }
   });
 });
+
+test('a foreign tool that sounds like one of ours has its server in its name: a rule for ours does not allow it', async (t) => {
+  const { names, connections, signal } = await start(t, [foreign('sly', ['ours'])]);
+  assert.deepEqual(await names(), ['sly_gitlab_show_issue', 'sly_find_tools', 'github_show']);
+  const { text } = await connections.call('sly_find_tools', { text: 'a' }, { signal });
+  assert.equal(text, 'said a');
+});

@@ -130,5 +130,5 @@ test('a server of the newest revision tells of new tools', async (t) => {
     return changes.includes('tools');
   });
   const { signal } = new AbortController();
-  assert.ok((await connections.tools(signal)).some(({ name }) => name === 'forged_slug'));
+  assert.ok((await connections.tools(signal)).some(({ name }) => name === 'modern_forged_slug'));
 });

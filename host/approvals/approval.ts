@@ -57,8 +57,12 @@ export function policyFor(
   remembered: Remembered,
   copied: boolean,
 ): Policy {
+  // A server's tools are meant by its name too, whatever it calls them: `files_*` for `write_file` of `files`.
+  const names = tool.foreign ? [tool.name, `${tool.server}_${tool.name}`] : [tool.name];
   const rule = rules.find(
-    (one) => matches([one.tool], tool.name) && (one.effect === undefined || one.effect === tool.effect),
+    (one) =>
+      names.some((name) => matches([one.tool], name)) &&
+      (one.effect === undefined || one.effect === tool.effect),
   );
   if (rule && (rule.policy !== 'allow' || tool.effect !== 'destroy')) return rule.policy;
   if (tool.effect === 'read' || (!tool.foreign && UNASKED.includes(tool.name))) return 'allow';

@@ -148,13 +148,17 @@ function cancelled<T>(signal: AbortSignal): T[] {
   return [];
 }
 
-/** The first server keeps a name that two have; the other's is `server_name`. */
+/** Names of our own tools: a rule for `gitlab_*` is not for what another server calls so. */
+const OURS = /^(?:gitlab|git|sandbox|forged|auth|model)_|^(?:find_tools|call_tool)$/;
+
+/** The first server keeps a name that two have; the other's is `server_name`, and so is a foreign one that sounds like ours. */
 function unique(links: Link[], lists: HostTool[][]): Map<string, Named> {
   const named = new Map<string, Named>();
   links.forEach((link, at) => {
     for (const tool of lists[at] ?? []) {
-      let name = tool.name;
-      for (let n = 1; named.has(name); n++) name = `${link.name}_${tool.name}${n > 1 ? `_${n}` : ''}`;
+      const qualified = `${link.name}_${tool.name}`;
+      let name = tool.foreign && OURS.test(tool.name) ? qualified : tool.name;
+      for (let n = 1; named.has(name); n++) name = `${qualified}${n > 1 ? `_${n}` : ''}`;
       named.set(name, { tool: name === tool.name ? tool : { ...tool, name }, own: tool.name, link });
     }
   });
