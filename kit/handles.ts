@@ -9,6 +9,7 @@ import { otpEntry, nextCode } from './secret-otp.ts';
 import { accessToken } from './secret-oauth.ts';
 import { codeOf } from './secret-lock.ts';
 import { secretStore } from './secret-store.ts';
+import { markUsed } from './secret-used.ts';
 import { registerCode, registerSecret } from './secrets.ts';
 import { ToolError } from './tool.ts';
 
@@ -191,6 +192,7 @@ export async function redeem(ref: string, use: Use, home: string): Promise<strin
   await allowed(home, name, use);
   const value = entry.kind === 'oauth' ? await accessToken(home, name) : entry.value;
   registerSecret(value, { label: name });
+  markUsed(home, name);
   return value;
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { codeOf } from './secret-lock.ts';
 import { secretStore } from './secret-store.ts';
+import { markUsed } from './secret-used.ts';
 import { registerCode, registerSecret } from './secrets.ts';
 import { ToolError } from './tool.ts';
 
@@ -57,6 +58,7 @@ export async function nextCode(
       ? await hotpCode(home, name)
       : await totpCode(home, name, found, { offsetMs, signal, now });
   registerCode(code.code, { label: name, expiresAt: code.expiresAt });
+  markUsed(home, name);
   return code;
 }
 

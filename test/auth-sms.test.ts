@@ -8,7 +8,7 @@ import { authHome, handleOf, keep, openAuthServer, ticketOf } from './auth-kit.t
 import { freePort } from './doubles/mail-dovecot.ts';
 import { gammu } from './doubles/sms-gammu.ts';
 import { twilio } from './doubles/sms-twilio.ts';
-import { missing } from './support.ts';
+import { missing, until } from './support.ts';
 
 const origin = 'https://bank.example';
 const from = '+48123456789';
@@ -131,6 +131,38 @@ test('SMS Gateway for Android: the same code, sent again, has the same messageId
     assert.equal(sent.status, 200);
     assert.equal(await code(ticket), '551826');
   }
+});
+
+test('status says when a source last gave a code, and whether its webhook can be reached at all', async (t) => {
+  const { expect, code, post, server, port } = await opened(t, {
+    type: 'android',
+    signing_key: 'secret://key',
+  });
+  const tested = async () => (await server.call('auth_status', { test: true })).text;
+  assert.match(await tested(), new RegExp(`"ok":true,"note":"webhook at 127.0.0.1:${port}/sms/phone"`));
+  assert.ok(!(await tested()).includes('last_code'));
+  const ticket = await expect('ACME');
+  assert.match(await tested(), /"ok":true/, 'while somebody waits, too');
+  const body = JSON.stringify({
+    event: 'sms:received',
+    id: 'e',
+    payload: { message: 'ACME code: 551826', sender: 'ACME' },
+  });
+  const at = seconds();
+  await post(body, { 'x-timestamp': at, 'x-signature': hex(body + at) });
+  await code(ticket);
+  assert.match(await tested(), /"last_code":"20\d\d-/);
+  const { createServer } = await import('node:net');
+  const taken = createServer();
+  await until(
+    'the listener is closed',
+    () =>
+      new Promise<boolean>((resolve) => {
+        taken.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+      }),
+  );
+  t.after(() => void taken.close());
+  assert.match(await tested(), /"ok":false,"note":"SMS cannot be received.*another program.*AUTH_LISTEN/);
 });
 
 test('SMS Gateway for Android: signature and time', async (t) => {

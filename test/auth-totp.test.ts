@@ -162,6 +162,9 @@ test('a code comes as a handle that a login field redeems; it is nowhere else', 
   const status = await server.call('auth_status');
   assert.ok(status.ok && !status.text.includes(seeds.sha1), status.text);
   assert.match(status.text, /"name":"acme","kind":"otp"/);
+  // By whichever server, and after a restart.
+  const other = await openAuthServer(t, home);
+  assert.match((await other.call('auth_status')).text, /"name":"acme".*"last_used":"20\d\d-/);
 });
 
 test('another origin gets no code, and hears what a person may do', async (t) => {

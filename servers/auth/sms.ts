@@ -43,7 +43,10 @@ export function smsSource(name: string, config: SmsConfig, resolve: Resolve, web
     },
     async check() {
       await resolve(secret);
-      return `webhook at /sms/${name}`;
+      // Open only while somebody waits: tried now, lest the port turns out to be taken then.
+      const close = await webhooks.add(name, async () => undefined);
+      await close();
+      return `webhook at ${webhooks.where}/sms/${name}`;
     },
   };
 }

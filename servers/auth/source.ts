@@ -24,6 +24,9 @@ export interface Ears {
   signal: AbortSignal;
 }
 
+/** Under which its last use is kept; no secret has such a name. */
+export const sourceKey = (name: string) => `from~${name}`;
+
 /** A place where codes arrive. */
 export interface CodeSource {
   name: string;

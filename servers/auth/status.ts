@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { secretStore } from '../../kit/secret-store.ts';
+import { lastUsed } from '../../kit/secret-used.ts';
 import { toolFor } from '../../kit/tool.ts';
 import { within } from '../../kit/within.ts';
 import type { Auth } from './auth.ts';
+import { sourceKey } from './source.ts';
 
 const tool = toolFor<Auth>();
 const CHECK_MS = 20_000;
@@ -23,6 +25,7 @@ export const status = [
           kind: z.string(),
           origins: z.array(z.string()),
           expires: z.string().optional(),
+          last_used: z.string().optional(),
         }),
       ),
       sources: z.array(
@@ -41,12 +44,17 @@ export const status = [
     async run({ test }, auth, { signal }) {
       const all = await secretStore(auth.home).all();
       return {
-        secrets: Object.entries(all).map(([name, { kind, origins, expires }]) => ({
-          name,
-          kind,
-          origins,
-          ...(expires !== undefined && { expires }),
-        })),
+        secrets: Object.entries(all).map(([name, { kind, origins, expires, added }]) => {
+          const last = lastUsed(auth.home, name);
+          return {
+            name,
+            kind,
+            origins,
+            ...(expires !== undefined && { expires }),
+            // One of that name may have been removed before.
+            ...(last !== undefined && last > added && { last_used: last }),
+          };
+        }),
         sources: await sourceStates(auth, test, signal),
         sign_ins: Object.keys(auth.config.oauth).map((name) => {
           const there = all[name]?.kind === 'oauth' ? ('signed in' as const) : ('signed out' as const);
@@ -59,14 +67,14 @@ export const status = [
 
 /** Each source, tried where that is asked for. */
 export async function sourceStates(
-  { sources, tickets }: Pick<Auth, 'sources' | 'tickets'>,
+  { sources, home }: Pick<Auth, 'sources' | 'home'>,
   test: boolean,
   signal: AbortSignal,
 ) {
   return Promise.all(
     sources.map(async (source) => {
       const { name, kind } = source;
-      const last = tickets.used.get(name);
+      const last = lastUsed(home, sourceKey(name));
       const about = { name, kind, ...(last !== undefined && { last_code: last }) };
       if (!test) return about;
       try {

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Handles } from '../../kit/handles.ts';
+import { markUsed } from '../../kit/secret-used.ts';
 import { registerCode, registerSecret } from '../../kit/secrets.ts';
 import { ToolError } from '../../kit/tool.ts';
 import { extractCode, extractLinks } from './extract.ts';
 import { claim } from './claims.ts';
-import { isFrom, type CodeSource, type Listening, type Message } from './source.ts';
+import { isFrom, sourceKey, type CodeSource, type Listening, type Message } from './source.ts';
 
 /** What a login waits for. */
 interface Expectation {
@@ -48,8 +49,6 @@ export class Tickets {
   readonly #home: string;
   /** Messages whose code was given: it is no other login's. */
   readonly #given = new Set<string>();
-  /** When a source last gave a code, by name. */
-  readonly used = new Map<string, string>();
 
   constructor(home: string, handles: Handles) {
     this.#home = home;
@@ -165,7 +164,7 @@ export class Tickets {
     const id = `${source.name} ${message.id}`;
     if (found.length === 0 || this.#given.has(id)) return undefined;
     this.#given.add(id);
-    this.used.set(source.name, about.arrived);
+    markUsed(this.#home, sourceKey(source.name));
     const expiresAt = Date.now() + CODE_MS;
     const label = `code from ${source.name}`;
     for (const { value } of found) {

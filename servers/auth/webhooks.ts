@@ -19,12 +19,12 @@ const ANSWER_MS = 300;
 
 /** The HTTP listener of SMS webhooks: open while somebody waits for a code, on loopback unless configured otherwise. */
 export class Webhooks {
-  readonly #where: string;
+  readonly where: string;
   readonly #receivers = new Map<string, Set<Receiver>>();
   #server: Promise<Server> | undefined;
 
   constructor(where: string) {
-    this.#where = where;
+    this.where = where;
   }
 
   async add(name: string, receiver: Receiver): Promise<() => Promise<void>> {
@@ -58,8 +58,8 @@ export class Webhooks {
   }
 
   #listen(): Promise<Server> {
-    const at = this.#where.lastIndexOf(':');
-    const host = this.#where.slice(0, at).replace(/^\[|\]$/g, '');
+    const at = this.where.lastIndexOf(':');
+    const host = this.where.slice(0, at).replace(/^\[|\]$/g, '');
     const server = createServer(
       { requestTimeout: BODY_MS, headersTimeout: BODY_MS, connectionsCheckingInterval: 1000 },
       (request, response) => void this.#take(request, response),
@@ -74,11 +74,11 @@ export class Webhooks {
           : error.message;
         reject(
           new ToolError(
-            `SMS cannot be received at ${this.#where}: ${why}. End it, or set AUTH_LISTEN to another HOST:PORT.`,
+            `SMS cannot be received at ${this.where}: ${why}. End it, or set AUTH_LISTEN to another HOST:PORT.`,
           ),
         );
       });
-      server.listen(Number(this.#where.slice(at + 1)), host, () => resolve(server));
+      server.listen(Number(this.where.slice(at + 1)), host, () => resolve(server));
     });
   }
 
