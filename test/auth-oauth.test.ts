@@ -12,7 +12,7 @@ import { accessToken, oauthTokens } from '../kit/secret-oauth.ts';
 import { SecretStore } from '../kit/secret-store.ts';
 import { storeSecrets } from '../kit/secret-source.ts';
 import { redact, resolveSecret } from '../kit/secrets.ts';
-import { login } from '../servers/auth/definition.ts';
+import { login, sources } from '../servers/auth/definition.ts';
 import { authHome, keep, openAuthServer } from './auth-kit.ts';
 import { startMcpHttp } from './doubles/mcp-http.ts';
 import { provider } from './doubles/oauth-provider.ts';
@@ -93,6 +93,12 @@ test('an MCP server of the configuration gets the token of a sign-in, renewed be
   assert.equal((await say()).ok, true);
   assert.equal((await say()).ok, true);
   assert.deepEqual(seen, [(await kept(home)).access_token]);
+  // As doctor tells.
+  const [told] = await sources({ home, env: {} }, signal);
+  assert.match(
+    JSON.stringify(told),
+    /"name":"site","kind":"sign-in","ok":true,"note":"its token is good until 20/,
+  );
   // It lives for 63 s and is renewed 60 s before its end.
   await new Promise((resolve) => setTimeout(resolve, 3200));
   assert.deepEqual(await Promise.all([say(), say(), say()]).then((all) => all.map(({ ok }) => ok)), [
@@ -110,6 +116,8 @@ test('an MCP server of the configuration gets the token of a sign-in, renewed be
   // Signed out: told with what to do, and nothing is sent.
   await new SecretStore(home).update((all) => void delete all['site']);
   const out = await say();
+  const [gone] = await sources({ home, env: {} }, signal);
+  assert.match(JSON.stringify(gone), /"ok":false,"note":"The sign-in site does not exist.*kuznia login site/);
   assert.ok(!out.ok && /kuznia login site|kuznia secret add site/.test(out.text), out.text);
 });
 

@@ -5,7 +5,7 @@ import { codes } from './codes.ts';
 import { authConfig, type AuthConfig } from './config.ts';
 import type { SignInPrompt } from './oauth.ts';
 import { signing } from './signing.ts';
-import { sourceStates, status } from './status.ts';
+import { signInStates, sourceStates, status } from './status.ts';
 
 /** The auth server: second factors as one-time handles, secrets and sign-ins by reference, never a value. */
 export const auth: ServerDefinition<AuthConfig, Auth> = {
@@ -35,11 +35,11 @@ export async function enterOnPage(...args: Parameters<typeof import('./page.ts')
   return (await import('./page.ts')).enterOnPage(...args);
 }
 
-/** Each code source with whether it can be reached, for `kuznia doctor`. */
+/** Each code source and sign-in with whether it can be reached, for `kuznia doctor`. */
 export async function sources(runtime: Pick<Runtime, 'home' | 'env'>, signal: AbortSignal) {
   const open = await openAuth(settings(runtime), runtime);
   try {
-    return await sourceStates(open, true, signal);
+    return [...(await sourceStates(open, true, signal)), ...(await signInStates(open))];
   } finally {
     await closeAuth(open);
   }

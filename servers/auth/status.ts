@@ -65,6 +65,27 @@ export const status = [
   }),
 ];
 
+/** Each sign-in, tried: its token is renewed where that is due. */
+export async function signInStates({ config, home }: Pick<Auth, 'config' | 'home'>) {
+  const { accessToken } = await import('../../kit/secret-oauth.ts');
+  return Promise.all(
+    Object.keys(config.oauth).map(async (name) => {
+      const about = { name, kind: 'sign-in' };
+      try {
+        await accessToken(home, name);
+        const until = (await secretStore(home).get(name))?.expires;
+        return {
+          ...about,
+          ok: true,
+          note: until === undefined ? 'signed in' : `its token is good until ${until}`,
+        };
+      } catch (error) {
+        return { ...about, ok: false, note: error instanceof Error ? error.message : 'no answer' };
+      }
+    }),
+  );
+}
+
 /** Each source, tried where that is asked for. */
 export async function sourceStates(
   { sources, home }: Pick<Auth, 'sources' | 'home'>,
