@@ -31,6 +31,17 @@ test('charset lies: what is no such charset is read all the same', async () => {
   for (const [how, source] of Object.entries(lies)) assert.equal(await codeIn(source), '481516', how);
 });
 
+test('the HTML counts, and the plain text beside it where the HTML shows no code', async () => {
+  const both = (html: string, text: string) =>
+    mail(
+      'multipart/alternative; boundary=x',
+      `${part('text/plain', text)}${part('text/html', html)}--x--\r\n`,
+    );
+  assert.equal(await codeIn(both('<p>Your login code:</p><img src="cid:1" alt="">', say)), '481516');
+  assert.equal(await codeIn(both(`<p>${say}</p>`, 'Your login code is 111111.')), '481516');
+  assert.equal(await codeIn(both('<p>Hello.</p>', 'Hello.')), 'none');
+});
+
 test('broken MIME: cut, without its boundary, without an end, with headers past any limit', async () => {
   const base64 = 'Content-Transfer-Encoding: base64\r\n';
   const broken: Record<string, Buffer> = {

@@ -36,6 +36,14 @@ const LEAST_LEAD = 1.5;
  * token that could be one is scored by the words around it. Refuses where two are as good.
  */
 export function extractCode(message: MessageText): Extracted {
+  const { text = '', html = '' } = message;
+  if (text.trim() === '' || html.trim() === '') return extracted(message);
+  // What a person sees first; some show the code as a picture there, and say it in the plain text alone.
+  const seen = extracted({ ...message, text: '' });
+  return seen.kind === 'none' ? extracted({ ...message, html: '' }) : seen;
+}
+
+function extracted(message: MessageText): Extracted {
   const body = bodyOf(message);
   const bound = originBound(body);
   if (bound) return { kind: 'code', reason: `a line bound to ${bound.host}`, ...bound };

@@ -1,4 +1,4 @@
-/** What can be read of a mail: its HTML where it has one, else its text. */
+/** What can be read of a mail: its HTML, its text, or both. */
 export interface Readable {
   text: string;
   html: string;
@@ -33,7 +33,7 @@ async function parsed(source: Buffer): Promise<(Readable & { empty: boolean }) |
       forceRfc822Attachments: true,
     });
     const html = mail.html ?? '';
-    return { html, text: html ? '' : (mail.text ?? ''), empty: mail.attachments.length === 0 };
+    return { html, text: mail.text ?? '', empty: mail.attachments.length === 0 };
   } catch {
     // Nested or long past the limits.
     return undefined;
