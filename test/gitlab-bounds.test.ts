@@ -262,3 +262,48 @@ test('git_branch and git_commit say first what they would do', async (t) => {
   const commit = await value('git_commit', { folder: 'forge', message: 'x', dry_run: true });
   assert.deepEqual(commit['would_send'], { commit: 'x', on: 'main', changed: [] });
 });
+
+test('what is too large for an answer is cut or refused with its size, never read whole', async (t) => {
+  const { value, fault, double, project, root } = await bench(t);
+  const pipeline = double.world.pipeline(project, 'main', 'a'.repeat(40));
+  const artifacts = new Map([
+    ['long.txt', Buffer.from('a line\n'.repeat(20_000))],
+    ['huge.txt', Buffer.alloc(6 * 1024 * 1024, 'x')],
+  ]);
+  const job = double.world.job(pipeline, 'build', 'success', { artifacts });
+  const at = { project: P, job: job.id };
+  const long = await value('gitlab_artifacts', { ...at, path: 'long.txt' });
+  assert.ok(String(long['text']).length < 45_000);
+  assert.match(String(long['text']), /more characters/);
+  assert.match(
+    await fault('gitlab_artifacts', { ...at, path: 'huge.txt' }),
+    /huge\.txt|larger|limit|MB|bytes/,
+  );
+  await project.repo.commit('main', undefined, 'x', [
+    { action: 'create', file_path: 'huge.txt', content: Buffer.alloc(11 * 1024 * 1024, 'x') },
+    { action: 'create', file_path: 'wide.txt', content: Buffer.from(`${'y'.repeat(200_000)}\nend\n`) },
+  ]);
+  const said = await fault('gitlab_read_file', { project: P, path: 'huge.txt' });
+  assert.match(said, /larger|limit|MB|bytes/);
+  const wide = await value('gitlab_read_file', { project: P, path: 'wide.txt' });
+  assert.ok(JSON.stringify(wide).length < 90_000, `${JSON.stringify(wide).length}`);
+  assert.match(String(wide['text']), /more characters of this line/);
+  for (const [tool, input] of [
+    ['gitlab_write_issue', { project: P, title: 'x'.repeat(1_000_000) }],
+    ['gitlab_write_issue', { project: P, title: null }],
+    ['gitlab_write_issue', { project: P, title: ' ' }],
+    ['gitlab_write_issue', { project: null, title: 'x' }],
+    ['gitlab_write_merge_request', { project: P, source_branch: 'x', title: 'x'.repeat(1_000_000) }],
+    ['gitlab_comment', { project: P, issue: 1, text: 'x'.repeat(1_000_001) }],
+    ['gitlab_commit', { project: P, branch: 'b', message: '', actions: [] }],
+    ['gitlab_show_issue', { project: P, issue: '9'.repeat(400) }],
+    ['gitlab_find', { what: 'users', query: null }],
+  ] as const)
+    assert.doesNotMatch(await fault(tool, input), /internal error/i, tool);
+  // Names of others' that are long or odd stay in one answer.
+  double.world.issue(project, root, 'z'.repeat(1_000_000), { description: 'w'.repeat(2_000_000) });
+  const listed = JSON.stringify(await value('gitlab_list_issues', { project: P }));
+  assert.ok(listed.length < 60_000, `${listed.length}`);
+  const shown = JSON.stringify(await value('gitlab_show_issue', { project: P, issue: 1 }));
+  assert.ok(shown.length < 60_000, `${shown.length}`);
+});

@@ -130,7 +130,11 @@ export const files = [
       return {
         ...meta,
         ...(range || kept < all.length ? { lines: `${from}-${last} of ${all.length}` } : {}),
-        text: range || kept < part.length ? part.slice(0, kept).join('\n') : text,
+        text: cut(
+          range || kept < part.length ? part.slice(0, kept).join('\n') : text,
+          2 * SHOWN,
+          ' of this line: git_clone brings it to disk',
+        ),
         ...(kept < part.length && {
           note: `Cut: go on with lines ${last + 1}-${Math.min(all.length, last + kept)}.`,
         }),

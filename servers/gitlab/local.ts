@@ -156,7 +156,12 @@ export const local = [
         ...files,
       ];
       const text = await withGit({ path: place, extra, home: gitlab.home }, ctx, (git) => git.raw(args));
-      return { commits: text.split('\n').filter(Boolean) };
+      return {
+        commits: text
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => cut(line, 500)),
+      };
     },
   }),
 ];

@@ -67,7 +67,10 @@ export const refs = [
           .array(change)
           .parse(await api.get(`${base}/commits/${commit.id}/diff`, { per_page: 100 }));
         const { id: full, message, web_url: url, parent_ids: parents } = commit;
-        return { ...slim({ sha: full, message: message.trim(), parents, url }), ...shownDiff(diffs) };
+        return {
+          ...slim({ sha: full, message: cut(message.trim(), 4000), parents, url }),
+          ...shownDiff(diffs),
+        };
       }
       if (list === 'commits') {
         const named = input.ref ?? target.ref;

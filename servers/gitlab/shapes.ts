@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cut } from './text.ts';
 
 /*
  * What is kept of GitLab's answers. Its JSON of one issue has 2,500 characters; a model needs 300. Fields that say
@@ -19,12 +20,14 @@ export function slim(value: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => !nothing(one)));
 }
 
+/** GitLab keeps titles short; what says it is GitLab may not. */
+const title = z.string().transform((text) => cut(text, 500));
 const day = z.string().transform((at) => at.slice(0, 10));
 const minute = z.string().transform((at) => `${at.slice(0, 16)}Z`);
 
 const issueRow = z.object({
   iid: z.number(),
-  title: z.string(),
+  title,
   state: z.string(),
   author: name.nullish(),
   assignees: names,
@@ -89,7 +92,7 @@ export const issueWhole = issueRow
 
 const mrRow = z.object({
   iid: z.number(),
-  title: z.string(),
+  title,
   state: z.string(),
   draft: z.boolean().nullish(),
   author: name.nullish(),
@@ -192,7 +195,7 @@ export const projectWhole = z
 export const commitLine = z
   .object({
     short_id: z.string(),
-    title: z.string(),
+    title,
     author_name: z.string().nullish(),
     committed_date: minute.nullish(),
   })
