@@ -1,17 +1,17 @@
 import { z } from 'zod';
 
 /** Models give numbers where a text is asked for: both are taken, and the schema stays small. */
-const text = z.preprocess(
-  (value) => (typeof value === 'number' ? String(value) : value),
-  z.string().max(4000),
-);
+const spelled = (value: unknown) => (typeof value === 'number' ? String(value) : value);
+const text = z.preprocess(spelled, z.string().max(4000));
 
 // Descriptions are tokens in every conversation: the server's instructions say what these take.
 export const project = text.describe('group/project, id or URL');
 export const issue = text.describe('number (with project) or URL');
 export const mergeRequest = text.describe('number (with project) or URL');
 export const idOrUrl = text;
-export const next = z.string().optional();
+export const next = z.preprocess(spelled, z.string().optional());
+/** `10-20`, or one number. */
+export const lines = next;
 export const names = z.array(z.string()).optional();
 
 /** An answer's object whose fields say themselves what they are. */

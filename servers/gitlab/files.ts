@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
-import { next, project } from './fields.ts';
+import { lines, next, project } from './fields.ts';
 import { atPath, type GitLab } from './gitlab.ts';
 import { slim } from './shapes.ts';
 import { asText, cut, lineRange } from './text.ts';
@@ -82,7 +82,7 @@ export const files = [
       project,
       path: z.string().optional(),
       ref: z.string().optional(),
-      lines: z.string().optional(),
+      lines,
       blame: z.boolean().optional(),
     }),
     output: z.looseObject({ text: z.string().optional() }),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
 import { Api } from './client.ts';
 import { threadsOf } from './comments.ts';
-import { done, issue, names, next, project, record, records } from './fields.ts';
+import { done, idOrUrl, issue, names, next, project, record, records } from './fields.ts';
 import { further } from './errors.ts';
 import { atNumber, atProject, instanceFor, named, pathOf, usable, type GitLab } from './gitlab.ts';
 import { milestoneId, userIds } from './people.ts';
@@ -115,7 +115,7 @@ export const issues = [
       state: z.enum(['close', 'reopen']).optional(),
       estimate: z.string().optional(),
       spent: z.string().optional().describe('adds, e.g. 1h30m'),
-      link: z.string().optional().describe('issue to link'),
+      link: idOrUrl.optional().describe('issue to link'),
       link_type: z.enum(['relates_to', 'blocks', 'is_blocked_by']).optional(),
       allow_quick_actions: z.boolean().optional(),
     }),

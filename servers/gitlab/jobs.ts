@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
-import { idOrUrl, project, record } from './fields.ts';
+import { idOrUrl, lines, project, record } from './fields.ts';
 import { atNumber, type GitLab } from './gitlab.ts';
 import { logLines, logPart, logTail } from './logs.ts';
 import { job } from './shapes.ts';
@@ -28,7 +28,7 @@ export const jobs = [
     input: z.object({
       project: project.optional(),
       job: idOrUrl,
-      lines: z.string().optional(),
+      lines,
       next: idOrUrl.optional(),
     }),
     output: z.looseObject({ text: z.string() }),
