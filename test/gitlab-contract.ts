@@ -72,7 +72,7 @@ function load() {
 }
 
 /** Documented (docs.gitlab.com/api/rest, keyset paging), and missing from the file. */
-const undocumented = new Set(['pagination', 'id_after', 'page', 'per_page']);
+const undocumented = new Set(['pagination', 'id_after', 'id_before', 'page', 'per_page']);
 
 /** What of a request the contract does not know; `undefined` where the contract lacks the endpoint. */
 export function breaches({ method, path, query, body }: Sent): string[] | undefined {

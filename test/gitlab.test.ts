@@ -451,3 +451,18 @@ test('web addresses of every form: branches with slashes, old ones, with anchors
     /"title":"One"/,
   );
 });
+
+test('projects come in pages, by keyset, to the last', async (t) => {
+  const { value, double, root } = await bench(t);
+  for (let at = 0; at < 45; at++) await double.world.project(`many/p${at}`, root);
+  const paths: string[] = [];
+  let next: unknown;
+  for (let page = 0; page < 5; page++) {
+    const found = await value('gitlab_find', { what: 'projects', ...(next !== undefined && { next }) });
+    paths.push(...(JSON.stringify(found['found']).match(/"path":"[^"]+"/g) ?? []));
+    next = found['next'];
+    if (next === undefined) break;
+    assert.match(String(next), /^id_before=\d+$/);
+  }
+  assert.deepEqual([paths.length, new Set(paths).size], [46, 46]);
+});

@@ -205,7 +205,8 @@ const moved = [301, 302, 303, 307, 308];
 
 const plain = (path: string) => path.replace(/\?.*/, '').replaceAll('%2F', '/').slice(0, 200);
 
-const keyset = ['cursor', 'id_after', 'page_token'];
+/** GitLab names them by column and order: newest first it goes on with `id_before`. */
+const keyset = ['cursor', 'id_after', 'id_before', 'page_token'];
 
 function toCursor(headers: Record<string, string>): string | undefined {
   const link = /<([^>]+)>;\s*rel="next"/.exec(headers['link'] ?? '')?.[1];

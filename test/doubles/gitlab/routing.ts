@@ -57,12 +57,13 @@ export function paged(
   const { query, world } = asked;
   const [size, wanted] = [counting(query, 'per_page') ?? 20, counting(query, 'page')];
   const keyset = query.get('pagination') === 'keyset';
-  const page = wanted ?? Math.max(1, Number(query.get('page_token') ?? query.get('id_after') ?? 1));
+  if (keyset && path === '/projects') return byId({ query, world }, items, path, size);
+  const by = !keyset ? 'page' : path.endsWith('tree') ? 'page_token' : 'cursor';
+  const page = wanted ?? Math.max(1, Number(query.get(by) ?? 1));
   const made = (item: unknown): unknown => (typeof item === 'function' ? item() : item);
   const part = items.slice((page - 1) * size, page * size).map(made);
   const more = page * size < items.length;
   const last = Math.max(1, Math.ceil(items.length / size));
-  const by = keyset ? (path.endsWith('tree') ? 'page_token' : 'id_after') : 'page';
   const link = (rel: string, to: number) => {
     const at = new URLSearchParams(query);
     at.set('per_page', String(size));
@@ -86,6 +87,32 @@ export function paged(
       'x-next-page': more ? String(page + 1) : '',
       ...(counted && { 'x-total': String(items.length), 'x-total-pages': String(last) }),
     });
+  return new Raw(JSON.stringify(part), headers);
+}
+
+/** Keyset paging by id, which is how projects have it: in order of ids, and on from one (docs.gitlab.com/api/rest). */
+function byId(
+  { query, world }: Pick<Asked, 'query' | 'world'>,
+  items: unknown[],
+  path: string,
+  size: number,
+): Raw {
+  if ((query.get('order_by') ?? 'id') !== 'id')
+    throw new Refused(405, { error: 'Keyset pagination is not yet available for this type of request' });
+  const up = query.get('sort') === 'asc';
+  const by = up ? 'id_after' : 'id_before';
+  const from = counting(query, by);
+  const idOf = (item: unknown) => Number(isRecord(item) ? item['id'] : 0);
+  const rows = items
+    .filter((one) => from === undefined || (up ? idOf(one) > from : idOf(one) < from))
+    .sort((a, b) => (up ? idOf(a) - idOf(b) : idOf(b) - idOf(a)));
+  const part = rows.slice(0, size);
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (rows.length > size) {
+    const at = new URLSearchParams(query);
+    at.set(by, String(idOf(part.at(-1))));
+    headers['link'] = `<${world.url}/api/v4${path}?${at.toString()}>; rel="next"`;
+  }
   return new Raw(JSON.stringify(part), headers);
 }
 
