@@ -89,6 +89,7 @@ test('an MCP server of the configuration gets the token of a sign-in, renewed be
     env: {},
   });
   t.after(() => connections.close());
+  await connections.started(20_000);
   const say = () => connections.call('say', { text: 'a' }, { signal });
   assert.equal((await say()).ok, true);
   assert.equal((await say()).ok, true);

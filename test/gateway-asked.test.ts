@@ -87,7 +87,7 @@ test(
     const runtime = { home, journal, env: { PATH: process.env['PATH'] } };
     const connections = await connectAll([near(), ...isolated], runtime);
     t.after(() => connections.close());
-    await connections.started;
+    await connections.started(20_000);
     const signal = AbortSignal.timeout(30_000);
     await connections.call('every_say', { text: 'a' }, { signal, turn: 'turn-7' });
     await connections.call('sandbox_list_tools', {}, { signal, turn: 'turn-8' });

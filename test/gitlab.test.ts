@@ -462,7 +462,7 @@ test('projects come in pages, by keyset, to the last', async (t) => {
     paths.push(...(JSON.stringify(found['found']).match(/"path":"[^"]+"/g) ?? []));
     next = found['next'];
     if (next === undefined) break;
-    assert.match(String(next), /^id_before=\d+$/);
+    assert.match(JSON.stringify(next), /^"id_before=\d+"$/);
   }
   assert.deepEqual([paths.length, new Set(paths).size], [46, 46]);
 });
