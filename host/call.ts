@@ -1,8 +1,15 @@
 import { text as readAll } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { JsonObject } from '../kit/tool.ts';
 import { fitArguments } from './turn/arguments.ts';
-import { unknownTool, type Answer } from './mcp/connections.ts';
+import {
+  unknownTool,
+  type Answer,
+  type Connections,
+  type HostTool,
+  type ServerState,
+} from './mcp/connections.ts';
 import { painter } from './terminal/display.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 import { Prompt } from './terminal/prompt.ts';
@@ -21,8 +28,8 @@ The result goes to standard output, progress to standard error.
 Example: kuznia call sandbox_run_code '{"code": "2 ** 64"}'
 `;
 
-/** `npx` takes some seconds, also for a server that it has fetched before. */
-const START_MS = 15_000;
+/** A server may be fetched first, by `npx`; a person waits a while for a call that they named. */
+const START_MS = 10_000;
 
 export const command: Command = {
   help,
@@ -40,12 +47,7 @@ export const command: Command = {
     const { signal } = stop;
     const connections = await openTools();
     try {
-      const find = async () => (await connections.tools(signal)).find((one) => one.name === name);
-      let tool = await find();
-      // It may be of a server that takes its time to start.
-      if (!tool) await connections.started(START_MS, signal);
-      tool ??= await find();
-      if (!tool) throw new UsageError(unknownTool(name, await connections.tools(signal)));
+      const tool = await named(name, connections, signal);
       const fitted = fitArguments(tool.inputSchema, args);
       if (!fitted.ok) throw new UsageError(`${name} was not called: ${fitted.fault}`);
       let undecided = false;
@@ -73,6 +75,22 @@ export const command: Command = {
     }
   },
 };
+
+/** The tool of that name; servers that are still starting are waited for, since it may be theirs. Throws UsageError. */
+async function named(name: string, connections: Connections, signal: AbortSignal): Promise<HostTool> {
+  for (const began = performance.now(); ; await sleep(100, undefined, { signal })) {
+    const all = await connections.tools(signal);
+    const found = all.find((one) => one.name === name);
+    if (found) return found;
+    const states = connections.states();
+    if (performance.now() - began < START_MS && states.some(({ state }) => state === 'starting')) continue;
+    const away = states.filter(({ state }) => state !== 'ready').map((one) => clean(awayText(one)));
+    throw new UsageError([unknownTool(name, all), ...away].join(' '));
+  }
+}
+
+const awayText = ({ name, reason }: ServerState) =>
+  `The server ${name} is away${reason === undefined ? '' : ` (${reason.replace(/\.$/, '')})`}.`;
 
 function argumentsIn(text: string): JsonObject {
   try {

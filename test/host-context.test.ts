@@ -15,7 +15,10 @@ type Options = Partial<Parameters<typeof ollamaDouble>[0]>;
 async function start(t: TestContext, options: Options = {}) {
   const double = await ollamaDouble({
     models: [{ name: 'double:4b', contextLength: 4096 }],
-    reply: ({ body }) => ({ content: body.messages.at(-1)?.content.startsWith('Sum up') ? 'short' : 'ok' }),
+    reply: ({ body, n }) => {
+      if (body.tools && n === 1) return { calls: [{ name: 'find_tools', arguments: { need: 'the date' } }] };
+      return { content: body.messages.at(-1)?.content.startsWith('Sum up') ? 'short' : 'ok' };
+    },
     ...options,
   });
   t.after(() => double.close());

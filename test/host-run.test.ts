@@ -121,3 +121,16 @@ test('Tab after /image offers folders and pictures', async (t) => {
   assert.deepEqual(await offered(`${home}/.`), [`${home}/.hidden.png`]);
   assert.deepEqual(await offered(`${home}/none/`), []);
 });
+
+test('kuznia call waits for a server that starts slowly, and says of one that is away why', async (t) => {
+  const script = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
+  const server = (how: string) => ({ command: process.execPath, args: [script, how] });
+  const own = { sandbox: false, gitlab: false, auth: false };
+  const slow = newHome(t, { mcpServers: { ...own, slow: server('slow') } });
+  const { code, out, err } = await kuznia(slow, '', ['call', 'say', '{"text":"hi"}']);
+  assert.deepEqual([code, out], [0, 'said hi\n'], err);
+  const dead = newHome(t, { mcpServers: { ...own, dead: server('dies') } });
+  const away = await kuznia(dead, '', ['call', 'say', '{"text":"hi"}']);
+  assert.equal(away.code, 2);
+  assert.match(away.err, /no tool `say`\..* The server dead is away \(.*cannot find its settings\)\./);
+});

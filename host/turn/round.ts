@@ -54,6 +54,8 @@ export interface Scope extends TurnOptions {
   outside: Outside;
   /** Messages with what pictures of tools show. */
   pictured: Set<ChatMessage>;
+  /** Tools that were left out, as it was told. */
+  toolsLeft?: number;
 }
 
 /** Refused as too long, a prompt is made shorter and sent again so often. */
@@ -97,7 +99,10 @@ async function* roomFor(scope: Scope, tools: HostTool[]): AsyncGenerator<TurnEve
   const { messages, model, info, signal, window } = scope;
   const fitting = fewer(tools, window);
   const left = tools.filter((tool) => !fitting.includes(tool)).length;
-  if (left > 0) yield { type: 'notice', text: `Left out ${left} of ${tools.length} tools to make room.` };
+  if (left > 0 && scope.toolsLeft !== left) {
+    scope.toolsLeft = left;
+    yield { type: 'notice', text: `Left out ${left} of ${tools.length} tools to make room.` };
+  }
   const system = systemText(systemWords(fitting), callsTools(scope) ? [] : fitting);
   const told = callsTools(scope) ? fitting.map(offered) : [];
   for (const text of await window.makeRoom(messages, { model, info, system, tools: told, signal })) {
