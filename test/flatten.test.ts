@@ -107,6 +107,12 @@ test('bounds and defaults are said in words, since templates never see them', ()
   assert.deepEqual(one({ type: 'array', default: [] }), { a: { type: 'array' } });
 });
 
+test('what is hidden in a description is not for the model alone', () => {
+  assert.deepEqual(one({ type: 'string', description: 'a city\u200b\u{e0041}\u202e here' }), {
+    a: { type: 'string', description: 'a city here' },
+  });
+});
+
 // One property that Go cannot read makes Ollama refuse the whole request, with all the other tools in it.
 const junk: Record<string, object> = {
   'boolean schemas': { properties: { a: true, b: false } },

@@ -20,7 +20,12 @@ const hints = z
   .partial();
 const fields = z.object({ properties: z.record(z.string(), z.unknown()) }).partial();
 const listed = z.object({
-  name: z.string().min(1).max(200),
+  // A rule or a person would take one name for another.
+  name: z
+    .string()
+    .min(1)
+    .max(200)
+    .refine((name) => visible(name) === name && !/\s/.test(name)),
   title: z.string().optional().catch(undefined),
   description: z.string().catch(''),
   inputSchema: z.record(z.string(), z.unknown()).refine(isSchema).catch({ type: 'object' }),

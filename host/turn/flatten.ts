@@ -1,5 +1,6 @@
 import { isObject } from '../../kit/json.ts';
 import type { JsonObject } from '../../kit/tool.ts';
+import { visible } from '../terminal/text.ts';
 
 /** Nested deeper, a schema costs more than a model makes of it. */
 const DEEPEST = 6;
@@ -44,15 +45,15 @@ function flat1(schema: JsonObject, scope: Scope, path: string[]): JsonObject {
     if (key === 'properties' && isObject(value)) flat[key] = flatProperties(value, scope, path);
     else if (key === 'items')
       flat[key] = isObject(value) && path.length <= DEEPEST ? flat1({ ...value }, scope, [...path, '*']) : {};
-    else if (key === 'description' && typeof value === 'string') flat[key] = value.slice(0, MOST_CHARS);
+    else if (key === 'description' && typeof value === 'string') flat[key] = said(value);
     else if (key === 'type') flat[key] = lone(value);
     else if (key === 'required') flat[key] = strings(value);
     else if (key === 'enum' && Array.isArray(value)) flat[key] = value.filter((one) => one !== null);
   }
   if ('const' in joined) flat['enum'] = [joined['const']];
   const more = bounds(joined);
-  const said = flat['description'];
-  if (more) flat['description'] = typeof said === 'string' && said ? `${said} (${more})` : more;
+  const before = flat['description'];
+  if (more) flat['description'] = typeof before === 'string' && before ? `${before} (${more})` : more;
   return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
 }
 
@@ -71,8 +72,11 @@ function bounds({ default: preset, minimum, maximum }: JsonObject): string {
 /** A place that is not looked into any further. */
 const plain = ({ type = 'object', description }: JsonObject): JsonObject => ({
   type: lone(type) ?? 'object',
-  ...(typeof description === 'string' && { description: description.slice(0, MOST_CHARS) }),
+  ...(typeof description === 'string' && { description: said(description) }),
 });
+
+/** Nobody but the model would read what is hidden in it. */
+const said = (description: string) => visible(description.slice(0, MOST_CHARS));
 
 function flatProperties(properties: JsonObject, scope: Scope, path: string[]): JsonObject {
   if (path.length > DEEPEST) return {};
