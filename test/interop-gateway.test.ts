@@ -26,6 +26,8 @@ interop(
   },
   {
     ...everyThings,
+    // A foreign tool that sounds like ours has its server in its name.
+    change: { tool: 'every_publish', input: { name: 'made' }, adds: 'far_forged_made' },
     // The policy asks first, then the server itself.
     accept: { tool: 'every_erase', input: { what: 'a' }, asks: /^far asks: Erase a\?/, is: { erased: 'a' } },
     decline: {
