@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { addShort, redactShorts } from '../kit/secret-codes.ts';
 import {
   SecretError,
   environmentSecrets,
@@ -210,4 +211,17 @@ test('escapes cost linear time', () => {
     const ms = performance.now() - started;
     assert.ok(ms < 5_000, `${piece} took ${ms} ms`);
   }
+});
+
+test('a code is out of everything until ten minutes after it expired, and then a number as others', () => {
+  const expiresAt = Date.now() + 60_000;
+  addShort('664209', 'old', expiresAt);
+  const text = 'it was 664209 there';
+  const at = (now: number) => redactShorts(text, { ids: false, now });
+  assert.equal(at(expiresAt), 'it was [secret:old] there');
+  assert.equal(at(expiresAt + 599_000), 'it was [secret:old] there');
+  assert.equal(at(expiresAt + 601_000), text);
+  // Made again, it is one again.
+  addShort('664209', 'new', expiresAt + 700_000);
+  assert.equal(at(expiresAt + 601_000), 'it was [secret:new] there');
 });
