@@ -26,11 +26,13 @@ export const oauthTokens = z.object({
   refresh_token: z.string().optional(),
   /** Epoch ms; undefined where the provider does not say. */
   expires_at: z.number().optional(),
+  /** From then on it is refreshed. */
+  renew_at: z.number().optional(),
 });
 
 type OauthTokens = z.output<typeof oauthTokens>;
 
-/** Refreshed so long before it expires: calls that begin with it must end. */
+/** Refreshed so long before it expires: calls that begin with it must end. One that lives for less than two minutes, at half its time. */
 const EARLY_MS = 60_000;
 const LEAST_LEFT_MS = 5_000;
 const CALL_S = 20;
@@ -70,7 +72,8 @@ export async function whileNotRefreshed<T>(home: string, name: string, work: () 
   return withLock(join(folder, `refresh-${name}.lock`), REFRESH_LOCK_MS, work);
 }
 
-const fresh = ({ expires_at }: OauthTokens) => expires_at === undefined || expires_at - EARLY_MS > Date.now();
+const fresh = ({ expires_at, renew_at }: OauthTokens) =>
+  expires_at === undefined || (renew_at ?? expires_at - EARLY_MS) > Date.now();
 
 const again = (name: string, why: string) =>
   new ToolError(`The sign-in ${name} ${why}. A person signs in again: kuznia login ${name}`);
@@ -97,7 +100,10 @@ export async function keepTokens(
     client,
     access_token: answer.access_token,
     refresh_token: answer.refresh_token ?? oldRefreshToken,
-    expires_at: answer.expires_in === undefined ? undefined : Date.now() + answer.expires_in * 1000,
+    ...(answer.expires_in !== undefined && {
+      expires_at: Date.now() + answer.expires_in * 1000,
+      renew_at: Date.now() + answer.expires_in * 1000 - Math.min(EARLY_MS, answer.expires_in * 500),
+    }),
   };
   registerSecret(tokens.access_token, { label: name });
   if (tokens.refresh_token) registerSecret(tokens.refresh_token, { label: `${name} refresh token` });

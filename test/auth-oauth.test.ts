@@ -58,7 +58,7 @@ test('device flow: the model gets address and code, the store the token, nobody 
 });
 
 test('an MCP server of the configuration gets the token of a sign-in, renewed before it expires, in the same session', async (t) => {
-  const issuer = await provider(t, 63);
+  const issuer = await provider(t, 16);
   // As kuznia.json has it, with the host's own reading of it.
   const seen: string[] = [];
   class Living extends Set<string> {
@@ -100,8 +100,8 @@ test('an MCP server of the configuration gets the token of a sign-in, renewed be
     JSON.stringify(told),
     /"name":"site","kind":"sign-in","ok":true,"note":"its token is good until 20/,
   );
-  // It lives for 63 s and is renewed 60 s before its end.
-  await new Promise((resolve) => setTimeout(resolve, 3200));
+  // It lives for 16 s and is renewed at half its time.
+  await new Promise((resolve) => setTimeout(resolve, 8200));
   assert.deepEqual(await Promise.all([say(), say(), say()]).then((all) => all.map(({ ok }) => ok)), [
     true,
     true,
@@ -154,7 +154,7 @@ test('a sign-in that is declined says so', async (t) => {
 });
 
 test('authorization code with PKCE over loopback; the refresh is done once by two processes; revoked tokens are dead', async (t) => {
-  const issuer = await provider(t, 63);
+  const issuer = await provider(t, 16);
   const home = authHome(t, settings(issuer, { flow: 'browser' }));
   const going = login({ home, env: {} }, 'site', ({ url }) => void browse(url), signal);
   // Another page that calls the port is not listened to.
@@ -178,8 +178,8 @@ test('authorization code with PKCE over loopback; the refresh is done once by tw
   }
   await going;
   const first = await kept(home);
-  // It lives for 63 s and is renewed 60 s before its end.
-  await new Promise((resolve) => setTimeout(resolve, 3200));
+  // It lives for 16 s and is renewed at half its time.
+  await new Promise((resolve) => setTimeout(resolve, 8200));
   const script = `import { accessToken } from './kit/secret-oauth.ts'; process.stdout.write((await accessToken(process.argv[1], 'site')).slice(2));`;
   const other = () => promisify(execFile)(process.execPath, [...inline(script), home]);
   const both = await Promise.all([
