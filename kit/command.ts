@@ -1,7 +1,6 @@
 import { Socket } from 'node:net';
 import { constants as system } from 'node:os';
 import { basename } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Journal, Outcome } from './journal.ts';
 import { log } from './log.ts';
@@ -50,6 +49,7 @@ export interface OpenCommand {
 const graceMs = 1000;
 const defaultOutputBytes = 4 * 1024 * 1024;
 const shownChars = 2000;
+const longestLine = 64 * 1024;
 
 /** Runs one command to its end: no shell, listed programs only. Throws CommandError. */
 export async function command(
@@ -210,7 +210,19 @@ export function openCommand(
     stream.on('error', (error) => log.debug(`${what}: ${error.message}`));
   }
   // Whole lines: of a secret that came in two parts neither would be known for one.
-  createInterface({ input: stderr, crlfDelay: Infinity }).on('line', (line) => log.debug(`${what}: ${line}`));
+  let rest = '';
+  stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > longestLine) {
+      lines.push(rest);
+      rest = '';
+    }
+    for (const line of lines) log.debug(`${what}: ${line.trimEnd()}`);
+  });
+  stderr.on('end', () => {
+    if (rest !== '') log.debug(`${what}: ${rest}`);
+  });
   return {
     stdin,
     stdout,

@@ -69,3 +69,18 @@ test('a closed stderr is no reason to stop', () => {
     log.error('nobody hears'); console.log('alive');`);
   assert.equal(stdout, 'alive\n');
 });
+
+test('what a long-lived program writes on stderr in pieces is redacted by lines, and no endless line is kept', () => {
+  const run = spawnSync(
+    process.execPath,
+    inline(`import { openCommand } from './kit/command.ts'; import { registerSecret } from './kit/secrets.ts';
+      registerSecret('kzcan' + 'ary-in-two-parts', { label: 'split' });
+      const script = "process.stderr.write('a kzcan'); setTimeout(() => process.stderr.write('ary-in-two-parts b\\\\nx'.padEnd(300000, 'x')), 200)";
+      setTimeout(() => {}, 1500); // nothing of a program keeps us alive
+      await openCommand('node', ['-e', script], { what: 'it' }).exited;`),
+    { env: { ...process.env, KUZNIA_LOG: 'debug' }, encoding: 'utf8' },
+  );
+  assert.match(run.stderr, /debug it: a \[secret:split\] b\n/);
+  assert.match(run.stderr, /debug it: x{100,}.*\[cut\]/);
+  assert.ok(!/ary-in-two|kzcan\b/.test(run.stderr), run.stderr.slice(0, 300));
+});
