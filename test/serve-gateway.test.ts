@@ -50,7 +50,7 @@ test(
       ' ',
     );
     const server = start(t, main, { args: ['serve', ...args], env: home(t) });
-    const url = await until('an address', () => /MCP at (\S+)/.exec(server.stderr())?.[1]);
+    const url = await until('an address', () => /MCP at (\S+)/.exec(server.stderr())?.[1], 20_000);
     for (const way of [{ http: url }, { sse: url.replace(/mcp$/, 'sse') }]) {
       const client = await connect(t, 'v1', way);
       assert.deepEqual(await client.tools(), ['find_tools', 'call_tool', 'say']);

@@ -180,7 +180,8 @@ export async function startSession(
 ): Promise<Process> {
   const process = start(t, server, options);
   await process.send({ id: 'init', method: 'initialize', params: hello(options.capabilities) });
-  await process.answer('init');
+  // A busy machine takes its time to start one.
+  await process.next('the first answer', ({ id }) => id === 'init', 20_000);
   await process.send({ method: 'notifications/initialized' });
   return process;
 }
