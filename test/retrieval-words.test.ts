@@ -4,6 +4,7 @@ import type { HostTool } from '../host/mcp/link-types.ts';
 import { seemsEnglish } from '../host/retrieval/english.ts';
 import { pick, ToolIndex } from '../host/retrieval/index.ts';
 import { withoutValues } from '../host/retrieval/values.ts';
+import { tempHome } from './support.ts';
 
 const never = new AbortController().signal;
 
@@ -107,4 +108,19 @@ test('odd requests: the names of tools, long texts, other letters, none', async 
   const index = new ToolIndex({ home: '' });
   index.update(TOOLS);
   assert.deepEqual(pick(await index.rank('', never), { pinned: [] }), []);
+});
+
+test('an embedding model is asked in full words', async (t) => {
+  const asked: string[] = [];
+  const embedder = {
+    model: 'double',
+    embed(texts: string[]) {
+      asked.push(...texts);
+      return Promise.resolve(texts.map(() => [1]));
+    },
+  };
+  const index = new ToolIndex({ home: tempHome(t), embedder });
+  index.update(TOOLS.slice(0, 1));
+  await index.rank('link the ticket to MR 5 and !7 in the repo', never);
+  assert.equal(asked.at(-1), 'link the issue to merge request 5 and merge request 7 in the repository');
 });

@@ -6,6 +6,7 @@ import { MeaningIndex } from './meaning.ts';
 import { englishOnly } from './prefixes.ts';
 import { seemsEnglish } from './english.ts';
 import { gloss } from './polish.ts';
+import { spelledOut } from './spelled.ts';
 import type { Embedder } from './vectors.ts';
 
 export { pick } from './pick.ts';
@@ -90,7 +91,7 @@ export class ToolIndex {
     signal.throwIfAborted();
     const { embedder } = this.#options;
     const asked = english !== undefined && embedder && englishOnly(embedder.model) ? english : task;
-    const meanings = (await this.#meaning?.search(asked, signal)) ?? new Map<string, number>();
+    const meanings = (await this.#meaning?.search(spelledOut(asked), signal)) ?? new Map<string, number>();
     signal.throwIfAborted();
     const words = this.#lexical.search(
       translated || english === undefined ? task : `${english}\n${task}`,
