@@ -124,7 +124,8 @@ test('tools that would fill the context are left out from the end, and that is s
   });
   assert.equal(answer, 'ok');
   assert.match(notices.join(), /^Left out \d of \d tools to make room\.$/);
-  const told = double.chats.at(-1)?.tools?.map((one) => one.function.name);
+  // Later rounds know what a token is here, and have room for more.
+  const told = double.chats[0]?.tools?.map((one) => one.function.name);
   assert.equal(told?.[0], 'sandbox_run_code');
   assert.equal(told.at(-1), 'find_tools');
 });
