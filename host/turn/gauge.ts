@@ -192,18 +192,21 @@ function common(a: Part[], b: Part[]): number {
 const same = (a: Part | undefined, b: Part | undefined) =>
   a === b || (a?.content === b?.content && JSON.stringify(a?.calls) === JSON.stringify(b?.calls));
 
+const WORDS = /\p{L}+|\p{N}{1,3}|[^\s\p{L}\p{N}]+|\n+/gu;
+const LETTER = /^\p{L}/u;
+const DIGIT = /^[\p{N}\n]/u;
+
 /**
  * Words as byte pair encoders cut them: a short English word is one token, longer and accented ones more; digits go
  * one to three; each mark is one; a Chinese or Japanese character about one.
  */
 function roughText(text: string): number {
   let tokens = 0;
-  for (const [word] of text.matchAll(/\p{L}+|\p{N}{1,3}|[^\s\p{L}\p{N}]+|\n+/gu)) {
+  for (const word of text.match(WORDS) ?? []) {
     const bytes = Buffer.byteLength(word);
     if (bytes > word.length * 2) tokens += word.length;
-    else if (/^\p{L}/u.test(word))
-      tokens += bytes > word.length ? Math.ceil(bytes / 3) : Math.ceil(bytes / 7);
-    else if (/^[\p{N}\n]/u.test(word)) tokens += 1;
+    else if (LETTER.test(word)) tokens += bytes > word.length ? Math.ceil(bytes / 3) : Math.ceil(bytes / 7);
+    else if (DIGIT.test(word)) tokens += 1;
     else tokens += Math.ceil(bytes / 2);
   }
   return tokens;

@@ -22,7 +22,6 @@ export class Outside {
   readonly #limits: Limits;
   readonly #texts: string[] = [];
   #chars = 0;
-  #whole: string | undefined;
 
   constructor(limits: Limits = LIMITS) {
     this.#limits = limits;
@@ -35,22 +34,21 @@ export class Outside {
     this.#texts.push(added);
     this.#chars += added.length;
     while (this.#chars > mostChars) this.#chars -= this.#texts.shift()?.length ?? 0;
-    this.#whole = undefined;
   }
 
   /** The arguments whose text stands in what others wrote, and in nothing that the person said. */
   copied(args: JsonObject, said: string[]): string[] {
     if (this.#texts.length === 0) return [];
-    const whole = (this.#whole ??= this.#texts.join('\n'));
+    const stands = (part: string) => this.#texts.some((read) => read.includes(part));
     const own = plain(said.join('\n'));
     const isCopied = (text: string): boolean => {
       const value = plain(text);
       if (value.length < this.#limits.leastChars || own.includes(value)) return false;
-      if (whole.includes(value)) return true;
+      if (stands(value)) return true;
       const lines = text.split('\n', MOST_LINES).map(plain);
       const places = value.slice(0, this.#limits.mostChars).match(PLACE) ?? [];
       return [...lines.filter((line) => line.length >= LINE), ...places.slice(0, MOST_LINES)].some(
-        (part) => !own.includes(part) && whole.includes(part),
+        (part) => !own.includes(part) && stands(part),
       );
     };
     return Object.entries(args).flatMap(([name, value]) => (leaves(value).some(isCopied) ? [name] : []));
