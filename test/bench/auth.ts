@@ -1,7 +1,11 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { z } from 'zod';
 import { Handles, redeem, type Use } from '../../kit/handles.ts';
@@ -21,7 +25,7 @@ export async function auth(scope: Scope): Promise<Figure[]> {
   const ending: Ending = { after: (end) => void ends.unshift(end) };
   try {
     return [
-      ...corpusFigures(),
+      ...(await corpusFigures(scope)),
       await delivery(scope, ending),
       await handles(ending),
       ...(await costs(scope)),
@@ -31,7 +35,7 @@ export async function auth(scope: Scope): Promise<Figure[]> {
   }
 }
 
-function corpusFigures(): Figure[] {
+async function corpusFigures(scope: Scope): Promise<Figure[]> {
   const [samples = [], later = []] = ['corpus', 'later'].map((name) =>
     readCorpus(readFileSync(`${root}test/fixtures/codes/${name}.tsv`, 'utf8')),
   );
@@ -43,8 +47,8 @@ function corpusFigures(): Figure[] {
     '\\b\\d{4,8}\\b': ({ subject, text, html }) =>
       /\b\d{4,8}\b/.exec(`${subject}\n${text}${html}`)?.[0] ?? '-',
   };
-  const detect = otpDetector();
-  if (detect) guesses['@onedaydevelopers/otp-detector'] = detect;
+  const detect = await otpDetector(scope);
+  if (detect) guesses[OTP_DETECTOR] = detect;
   const corpora: [string, Sample[]][] = [
     ['', samples],
     [', messages written later', later],
@@ -82,15 +86,21 @@ function corpusFigures(): Figure[] {
   ];
 }
 
-/** Not one of our packages: measured where somebody installed it. */
-function otpDetector(): ((sample: Sample) => string) | undefined {
+const OTP_DETECTOR = '@onedaydevelopers/otp-detector@1.1.1';
+
+/** A peer, as its page says to use it for mails; undefined where it cannot be installed here. */
+async function otpDetector(scope: Scope): Promise<((sample: Sample) => string) | undefined> {
+  const folder = await scope.folder('otp-detector');
   try {
-    const module: unknown = createRequire(import.meta.url)('@onedaydevelopers/otp-detector');
-    const { extractOTP } = z
-      .object({ extractOTP: z.function({ input: [z.string()], output: z.unknown() }) })
+    await writeFile(join(folder, 'package.json'), '{"private":true}');
+    const quiet = ['--no-audit', '--no-fund', '--ignore-scripts'];
+    await promisify(execFile)('npm', ['install', ...quiet, OTP_DETECTOR], { cwd: folder, timeout: 60_000 });
+    const module: unknown = createRequire(`${folder}/`)('@onedaydevelopers/otp-detector');
+    const { extractOTPFromEmail: detect } = z
+      .object({ extractOTPFromEmail: z.function({ input: [z.unknown()], output: z.unknown() }) })
       .parse(module);
     return ({ subject, text, html }) => {
-      const found = z.string().safeParse(extractOTP(`${subject}\n${text}${html}`));
+      const found = z.string().safeParse(detect({ subject, text, html }));
       return found.success && found.data !== '' ? found.data : '-';
     };
   } catch {
