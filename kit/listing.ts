@@ -9,6 +9,8 @@ export interface Listing {
   inputSchema: JsonObject;
   outputSchema: JsonObject;
   annotations: JsonObject;
+  /** `kuznia/examples`: for hosts that search tools; clients show no model this. */
+  _meta?: JsonObject;
 }
 
 /** Calls that change what others see, or say what they would do, can be tried first: the kit gives them `dry_run`. */
@@ -45,8 +47,12 @@ export function listing<Deps>(tool: Tool<Deps>): Listing {
 }
 
 /** A published tool's listing. */
-export function forgedListing({ effect, ...tool }: ListedTool): Listing {
-  return { ...tool, annotations: annotations({ effect, idempotent: effect === 'read', openWorld: false }) };
+export function forgedListing({ effect, examples = [], ...tool }: ListedTool): Listing {
+  return {
+    ...tool,
+    annotations: annotations({ effect, idempotent: effect === 'read', openWorld: false }),
+    ...(examples.length > 0 && { _meta: { 'kuznia/examples': examples } }),
+  };
 }
 
 /** All four hints, since clients disagree about the defaults. */

@@ -196,6 +196,8 @@ export interface ListedTool {
   inputSchema: JsonObject;
   outputSchema: JsonObject;
   effect: Effect;
+  /** What it is looked for by, beside its description; no model is shown it. */
+  examples?: string[] | undefined;
 }
 
 /** Tools that come and go while the server runs. */

@@ -15,6 +15,8 @@ export interface HostTool {
   /** Of a server that is not ours. */
   foreign: boolean;
   openWorld: boolean;
+  /** Cases that it is looked for by, as a server of ours tells: names of a forged tool's tests. */
+  examples?: string[];
 }
 
 /** A picture that a tool returned; `data` in base64. */

@@ -30,6 +30,10 @@ const listed = z.object({
   description: z.string().catch(''),
   inputSchema: z.record(z.string(), z.unknown()).refine(isSchema).catch({ type: 'object' }),
   annotations: hints.catch({}).optional(),
+  _meta: z
+    .object({ 'kuznia/examples': z.array(z.string()) })
+    .optional()
+    .catch(undefined),
 });
 const page = z.object({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
 
@@ -79,6 +83,7 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
         long: !server.foreign && 'wait_s' in properties && 'job' in properties,
         foreign: server.foreign,
         openWorld: openWorldHint ?? true,
+        ...(!server.foreign && one._meta && { examples: one._meta['kuznia/examples'].map(visible) }),
       });
     }
     cursor = answer.nextCursor;

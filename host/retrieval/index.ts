@@ -61,7 +61,7 @@ export class ToolIndex {
     for (const tool of tools) {
       const key = keyOf(tool);
       gone.delete(key);
-      const written = this.#options.examples?.(tool) ?? [];
+      const written = [...(this.#options.examples?.(tool) ?? []), ...(tool.examples ?? [])];
       const examples = written.join('\n');
       const before = this.#entries.get(key);
       const known = before?.examples === examples && saysTheSame(before.tool, tool);

@@ -41,5 +41,6 @@ function listing(tool: LiveTool): ListedTool {
     inputSchema: tool.input_schema,
     outputSchema: resultSchema(tool),
     effect: 'read',
+    examples: tool.tests,
   };
 }

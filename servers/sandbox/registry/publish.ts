@@ -9,6 +9,10 @@ import type { Snapshot, Source } from './snapshot.ts';
 import type { Worktree } from './worktree.ts';
 import type { Plan } from './writer.ts';
 
+/** Of each tool's tests, in the catalogue: it is read whole at every start. */
+const MOST_TESTS = 8;
+const LONGEST_NAME = 60;
+
 /** What is live now, and what was before. */
 export interface Release {
   version: string;
@@ -126,7 +130,7 @@ async function put(
         `there is ${digest.slice(0, 19)}… at ${commit.slice(0, 10)}. Test it again, or save it as a new version.`,
     );
   }
-  const { manifest } = files;
+  const { manifest, tests } = files;
   if (manifest.grants.length > 0) {
     throw new ToolError(
       `${name} ${version} asks for ${manifest.grants.join(', ')}, which no lane can give yet, so it is not published. ` +
@@ -147,6 +151,7 @@ async function put(
     description,
     input_schema,
     ...(output_schema && { output_schema }),
+    tests: tests.slice(0, MOST_TESTS).map(({ name }) => name.slice(0, LONGEST_NAME)),
     digest,
     commit,
     approval: verdict.signature,

@@ -91,6 +91,8 @@ const catalogueLine = z.object({
   description: z.string(),
   input_schema: jsonObject,
   output_schema: jsonObject.optional(),
+  /** Names of its tests: cases that people and models look for it by. */
+  tests: z.array(z.string()).optional(),
   digest,
   commit: objectId,
   /** Signature of the verdict that approved it. */
