@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
+import { isAlive } from './alive.ts';
 
 const holder = z.object({ pid: z.number(), start: z.string(), nonce: z.string() });
 type Holder = z.output<typeof holder>;
@@ -66,13 +67,7 @@ function read(path: string): Holder | undefined {
 }
 
 function isDead({ pid, start }: Holder, path: string): boolean {
-  if (pid === 0) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it lives, under another user.
-    if (codeOf(error) !== 'EPERM') return true;
-  }
+  if (pid === 0 || !isAlive(pid)) return true;
   const now = startOf(pid);
   if (now !== '' && start !== '' && now !== start) return true;
   try {

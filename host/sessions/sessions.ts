@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { isAlive } from '../../kit/alive.ts';
 import { isObject, jsonOrNothing } from '../../kit/json.ts';
 import type { ChatMessage } from '../../kit/model.ts';
 import { redact } from '../../kit/secrets.ts';
@@ -272,16 +273,6 @@ function endsWhole(fd: number): boolean {
   const last = Buffer.alloc(1);
   readSync(fd, last, 0, 1, fstatSync(fd).size - 1);
   return last[0] === 10;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it lives, under another user.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 /** Without secrets; images are bytes, not text that could hold one. */

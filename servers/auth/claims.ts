@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { codeOf, withLock } from '../../kit/secret-lock.ts';
+import { isAlive } from '../../kit/alive.ts';
+import { withLock } from '../../kit/secret-lock.ts';
 import { ToolError } from '../../kit/tool.ts';
 import { isFrom } from './source.ts';
 
@@ -72,7 +73,7 @@ function waiting(run: string): Kept[] {
     .flatMap((name) => {
       const path = join(run, name);
       const one = read(path);
-      if (one && one.until > Date.now() && lives(one.pid)) return [one];
+      if (one && one.until > Date.now() && isAlive(one.pid)) return [one];
       rmSync(path, { force: true });
       return [];
     });
@@ -83,14 +84,5 @@ function read(path: string): Kept | undefined {
     return kept.safeParse(JSON.parse(readFileSync(path, 'utf8'))).data;
   } catch {
     return undefined;
-  }
-}
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }

@@ -3,48 +3,13 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { command } from '../../kit/command.ts';
 import { ToolError, type ToolContext } from '../../kit/tool.ts';
 import type { Instance } from './client.ts';
+import { gitSettings } from './git-settings.ts';
 import type { GitLab } from './gitlab.ts';
 import { runFolder } from './run-folder.ts';
 import { shown } from './targets.ts';
 
 type Env = Record<string, string>;
 type Ctx = Pick<ToolContext, 'signal' | 'journal'>;
-
-/**
- * Settings of every git of ours, stronger than any file: nothing that a foreign hand wrote into .git/config may start a
- * program, and nothing but HTTP(S) is spoken.
- */
-const settings: Env = {
-  'core.hooksPath': '/dev/null',
-  'core.fsmonitor': 'false',
-  'core.untrackedCache': 'false',
-  'core.quotePath': 'false',
-  'core.sshCommand': 'false',
-  'core.protectHFS': 'true',
-  'core.protectNTFS': 'true',
-  'credential.helper': '',
-  'credential.useHttpPath': 'false',
-  'diff.external': '',
-  'diff.ignoreSubmodules': 'all',
-  'fetch.recurseSubmodules': 'false',
-  'push.recurseSubmodules': 'no',
-  'push.followTags': 'false',
-  'push.gpgSign': 'false',
-  // An empty value empties the list (git-config(1)).
-  'push.pushOption': '',
-  'submodule.recurse': 'false',
-  'gc.auto': '0',
-  'maintenance.auto': 'false',
-  'commit.gpgSign': 'false',
-  'tag.gpgSign': 'false',
-  'log.showSignature': 'false',
-  'merge.verifySignatures': 'false',
-  'protocol.allow': 'never',
-  'protocol.http.allow': 'always',
-  'protocol.https.allow': 'always',
-  'http.sslVerify': 'true',
-  'transfer.bundleURI': 'false',
-};
 
 /** Where git_ tools may work: the configured roots, else KUZNIA_HOME/checkouts, with links resolved. */
 async function rootsOf({ config, home }: GitLab): Promise<string[]> {
@@ -87,7 +52,7 @@ export async function folderIn(gitlab: GitLab, folder: string): Promise<string> 
 
 /** Environment of a git in a folder. `GIT_DIR` is given where there is a repository: git looks in no folder above. */
 function gitEnv(folder: string | undefined, extra: Env): Env {
-  const all = { ...settings, ...extra };
+  const all = { ...gitSettings, ...extra };
   const env: Env = {
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',

@@ -4,6 +4,7 @@ import { linkSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { ToolError } from '../../../kit/tool.ts';
+import { isAlive } from '../../../kit/alive.ts';
 import { codeOf } from './faults.ts';
 
 const holder = z.object({ pid: z.number(), start: z.string(), nonce: z.string(), since: z.string() });
@@ -99,16 +100,6 @@ async function isDead(other: Holder, path: string): Promise<boolean> {
     return Date.now() - (await stat(path)).mtimeMs > STALE_MS;
   } catch {
     return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it lives, under another user.
-    return codeOf(error) === 'EPERM';
   }
 }
 
