@@ -312,7 +312,7 @@ test('a chat is gone on with, taken back, exported; its file is the person’s o
   assert.equal(first.out.match(/✗ Ollama failed \(500\)/g)?.length, 2, 'asked again');
   assert.match(first.out, /^Half an\s*\n✗ Ollama stopped in the middle/m, 'what came is kept in view');
   assert.match(first.out, /✗ Nothing failed that could be asked again/);
-  assert.match(first.out, /\d+ of 32768 tokens .* 1 questions so far/);
+  assert.match(first.out, /\d+ of 32768 tokens .* 1 question so far/);
   const out = join(home, 'out.md');
   const second = await kuznia(
     t,
@@ -321,7 +321,7 @@ test('a chat is gone on with, taken back, exported; its file is the person’s o
     `three\n/sessions\n/export ${out}\n/export ${out}\n`,
     '--continue',
   );
-  assert.match(second.out, /going on with [0-9a-f]{8}, 1 questions so far, the last: one/);
+  assert.match(second.out, /going on with [0-9a-f]{8}, 1 question so far, the last: one/);
   assert.match(second.out, /^Heard 2\.$/m, 'one and three');
   assert.match(second.out, /^\* [0-9a-f]{8} .* 2 {2}one$/m);
   assert.match(second.out, /✗ .*out\.md cannot be written: it is there already/);

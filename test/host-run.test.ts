@@ -49,7 +49,7 @@ test('a task is kept as a conversation, and gone on with in the chat with its ow
   assert.deepEqual([run.code, run.out], [0, 'Heard 1.\n'], run.err);
   assert.equal(readdirSync(join(home, 'sessions')).length, 1);
   const chat = await kuznia(home, double.url, ['--continue'], 'two\n');
-  assert.match(chat.out, /going on with [0-9a-f]{8}, 1 questions so far, the last: one/);
+  assert.match(chat.out, /going on with [0-9a-f]{8}, 1 question so far, the last: one/);
   assert.match(chat.out, /^Heard 2\.$/m);
   assert.deepEqual(
     double.chats.map(({ model }) => model),

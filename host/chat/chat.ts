@@ -17,7 +17,7 @@ import { turn } from '../turn/loop.ts';
 import { described } from '../models/models.ts';
 import { Prompt } from '../terminal/prompt.ts';
 import type { Session } from '../session.ts';
-import { clean, fit } from '../terminal/text.ts';
+import { clean, counted, fit } from '../terminal/text.ts';
 
 /** A person who types sooner than this is not idle. */
 const IDLE_MS = 3_000;
@@ -92,7 +92,7 @@ export class Chat implements Talk {
     const { turns, id } = this.conversation;
     const question = turns.at(-1)?.messages[0]?.content;
     if (question !== undefined) {
-      const told = `going on with ${id}, ${turns.length} questions so far, the last: ${clean(question)}`;
+      const told = `going on with ${id}, ${counted(turns.length, 'question')} so far, the last: ${clean(question)}`;
       this.io.out(`${dim(fit(told, this.io.columns() - 1))}\n`);
     }
     let said: string | undefined = first === '' ? await this.#read() : first;

@@ -10,7 +10,7 @@ import { UsageError, type Io } from '../terminal/io.ts';
 import { described, pickModel } from '../models/models.ts';
 import type { Session } from '../session.ts';
 import { listSessions } from '../sessions/sessions.ts';
-import { clean, fit, nearest } from '../terminal/text.ts';
+import { clean, counted, fit, nearest } from '../terminal/text.ts';
 import { promptArguments, type AskFor } from './ask.ts';
 import type { Conversation } from './conversation.ts';
 import type { Meter } from './meter.ts';
@@ -159,7 +159,7 @@ async function image(talk: Talk, rest: string): Promise<void> {
 const pathOf = (typed: string) => typed.replace(/^~(?=\/)/, homedir()).replace(/\\([ ()'"&])/g, '$1');
 
 function context({ io, meter, info, conversation }: Talk): void {
-  const turns = `${conversation.turns.length} questions so far`;
+  const turns = `${counted(conversation.turns.length, 'question')} so far`;
   const own = `${info.name} itself can read ${info.contextLength}`;
   if (!meter) {
     io.out(`Nothing was asked yet in this sitting; ${turns}; ${own}.\n`);

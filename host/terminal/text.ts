@@ -137,6 +137,9 @@ export function repeats(text: string): boolean {
   return false;
 }
 
+/** `1 question`, `2 questions`. */
+export const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+
 /** A time as a person reads it. */
 export function duration(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`;

@@ -1,5 +1,6 @@
 import { freemem } from 'node:os';
 import type { ChatMessage, ModelInfo, OfferedTool } from '../../kit/model.ts';
+import { counted } from '../terminal/text.ts';
 import type { Gauge } from './gauge.ts';
 
 /** Kept free for the answer, in tokens; of a small context a quarter. */
@@ -111,8 +112,6 @@ function oldResults(messages: ChatMessage[]): ChatMessage[] {
     .slice(0, Math.max(0, round))
     .filter(({ role, content }) => role === 'tool' && content.length > LONG_RESULT);
 }
-
-const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Whether a prompt of which little was counted can have been read whole: by what the server says of its context, it fits. */
 export function isWhole(
