@@ -19,6 +19,7 @@ import {
   type ToolContext,
   type Visit,
 } from './tool.ts';
+import { untilAborted } from './within.ts';
 
 /** A result's text past this many characters is refused: it would fill any context and most pipes. */
 const MAX_RESULT_CHARS = 1_000_000;
@@ -234,16 +235,6 @@ function reparsed(safe: string, value: JsonObject): { text: string; value: JsonO
 }
 
 const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');
-
-/** Rejects as soon as the signal does, whether or not the work listens to it. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
-}
 
 type Callable<Deps> = Pick<
   Tool<Deps>,

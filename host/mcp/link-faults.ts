@@ -30,13 +30,3 @@ export function onlyAsker(
   const one = others.every(({ asker }) => asker !== undefined && asker === first?.asker);
   return one ? [...running].find((call) => !asking.has(call)) : undefined;
 }
-
-/** Rejects as soon as the signal does; the work goes on for whoever asks next. */
-export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('cancelled'));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
-}

@@ -6,12 +6,12 @@ import type { Outcome } from '../../kit/journal.ts';
 import { redact } from '../../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
-import { within } from '../../kit/within.ts';
+import { untilAborted, within } from '../../kit/within.ts';
 import { answerForm } from './form.ts';
 import { hearChanges, keepListening } from './link-changes.ts';
 import { ToolCalls } from './link-call.ts';
 import { asResult, listTools } from './link-values.ts';
-import { isGone, isOver, onlyAsker, unlessAborted } from './link-faults.ts';
+import { isGone, isOver, onlyAsker } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
 import type { CallOptions, CallResult, Change, HostTool, ServerState } from './link-types.ts';
 import { clean } from '../terminal/text.ts';
@@ -104,7 +104,8 @@ export class Link {
     this.#listing ??= this.#list(client).finally(() => {
       this.#listing = undefined;
     });
-    return unlessAborted(this.#listing, signal);
+    // The list goes on for whoever asks next.
+    return untilAborted(this.#listing, signal);
   }
 
   async call(tool: HostTool, own: string, args: JsonObject, options: CallOptions): Promise<CallResult> {

@@ -1,5 +1,6 @@
 import { prefixes } from './prefixes.ts';
-import { cosine, unlessAborted, Vectors, type Embedder } from './vectors.ts';
+import { untilAborted } from '../../kit/within.ts';
+import { cosine, Vectors, type Embedder } from './vectors.ts';
 
 /** A model that failed is asked again after this. */
 const PAUSE_MS = 60_000;
@@ -90,7 +91,7 @@ export class MeaningIndex {
       .finally(() => (this.#learning = undefined));
     this.#learning = learning;
     try {
-      await unlessAborted(learning, patience);
+      await untilAborted(learning, patience);
     } catch {
       this.#tell(`until the embedding model ${this.#embedder.model} has read them`);
       return false;

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { jsonOrNothing } from '../../kit/json.ts';
+import { untilAborted } from '../../kit/within.ts';
 
 export interface Embedder {
   model: string;
@@ -71,7 +72,7 @@ export class Vectors {
   }
 
   async #embed(texts: string[], signal: AbortSignal): Promise<Float32Array[]> {
-    const made = await unlessAborted(this.#embedder.embed(texts, signal), signal);
+    const made = await untilAborted(this.#embedder.embed(texts, signal), signal);
     if (made.length !== texts.length) throw new Error(`${made.length} vectors for ${texts.length} texts`);
     return made.map(unit);
   }
@@ -113,21 +114,6 @@ export class Vectors {
     } catch {
       await rm(fresh, { force: true }).catch(() => undefined);
     }
-  }
-}
-
-/** Ends with the signal, also where what is waited for does not. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }
 
