@@ -204,7 +204,7 @@ async function newHome(t: TestContext) {
   return home;
 }
 
-async function ollama(t: TestContext, reply: (asked: Asked) => Reply) {
+async function ollama(t: TestContext, reply: (asked: Asked) => Reply | Promise<Reply>) {
   const double = await ollamaDouble({
     reply,
     models: [
@@ -294,6 +294,21 @@ function kuznia(t: TestContext, home: string, url: string, input: string, ...arg
     child.on('close', (code) => done({ ...ran, code: code ?? -1 }));
   });
 }
+
+test('a model that is removed in the middle of a chat is told with how to get it back; the chat goes on', async (t) => {
+  const home = await newHome(t);
+  let url = '';
+  const double = await ollama(t, async () => {
+    const body = JSON.stringify({ model: 'double:4b' });
+    await fetch(`${url}/api/delete`, { method: 'DELETE', body });
+    return { content: 'Heard.' };
+  });
+  ({ url } = double);
+  const { out, code } = await kuznia(t, home, url, 'one\ntwo\n/context\n');
+  assert.equal(code, 0);
+  assert.match(out, /Heard\.\n(?:.*\n)*✗ .*no model double:4b: get it with `ollama pull double:4b`/);
+  assert.match(out, /so far; double:4b itself/);
+});
 
 const PNG =
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
