@@ -9,6 +9,7 @@ import { Approvals } from '../host/approvals/approvals.ts';
 import type { HostTool } from '../host/mcp/connections.ts';
 import { Outside } from '../host/turn/outside.ts';
 import { registerSecret } from '../kit/secrets.ts';
+import { cpuClock } from './pace.ts';
 
 const hostTool = (more: Partial<HostTool> = {}): HostTool => ({
   name: 'gitlab_create_issue',
@@ -181,11 +182,11 @@ suite('text of others', () => {
   test('a megabyte of arguments is looked through in time', () => {
     const read = new Outside();
     read.add('some line of text, long enough to be looked for\n'.repeat(4_000));
-    const started = performance.now();
+    const started = cpuClock();
     for (const sign of ['x', 'a.', 'a:', '@', 'a@b', 'http://'])
       read.copied({ code: sign.repeat(1_000_000 / sign.length) }, []);
     read.copied({ code: 'another line of text, not read by anybody at all\n'.repeat(20_000) }, []);
-    assert.ok(performance.now() - started < 3_000);
+    assert.ok(started() < 3_000);
   });
 
   test('the newest texts are held, each from its beginning, which is what was shown', () => {

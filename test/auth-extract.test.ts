@@ -5,6 +5,7 @@ import { extractCode, extractLinks } from '../servers/auth/extract.ts';
 import { htmlText } from '../servers/auth/html.ts';
 import { isFrom } from '../servers/auth/source.ts';
 import { judge, readCorpus } from './fixtures/codes/corpus.ts';
+import { cpuClock } from './pace.ts';
 
 const read = (name: string) =>
   readCorpus(readFileSync(new URL(`fixtures/codes/${name}.tsv`, import.meta.url), 'utf8'));
@@ -90,9 +91,9 @@ test('hostile text costs linear time', () => {
     'haslo sms '.repeat(40_000),
   ]) {
     for (const message of [{ text }, { html: text }, { subject: text }]) {
-      const started = performance.now();
+      const started = cpuClock();
       extractCode(message);
-      const ms = performance.now() - started;
+      const ms = started();
       assert.ok(ms < 1500, `${text.slice(0, 12)} in ${Object.keys(message).join()} took ${ms} ms`);
     }
   }

@@ -74,7 +74,7 @@ test(
     between.freeze();
     const started = performance.now();
     await listening.close();
-    assert.ok(performance.now() - started < 1000);
+    assert.ok(performance.now() - started < 5000);
   },
 );
 

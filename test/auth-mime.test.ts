@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { extractCode } from '../servers/auth/extract.ts';
 import { readMail } from '../servers/auth/mime.ts';
+import { cpuClock } from './pace.ts';
 
 const say = 'Your login code is 481516.\r\n';
 const german = 'Ihr Bestätigungscode für die Anmeldung lautet 481516.';
@@ -83,10 +84,10 @@ test('1,000 parts: the code is found in the first or the last, in linear time', 
     { length: 1000 },
     (_, i) => `--b${i}\r\nContent-Type: multipart/mixed; boundary=b${i + 1}\r\n\r\n`,
   ).join('');
-  const started = performance.now();
+  const started = cpuClock();
   assert.equal(await codeIn(mixed(part('text/plain', say), ...hello)), '481516');
   assert.equal(await codeIn(mixed(...hello, part('text/plain', say))), '481516');
   assert.equal(await codeIn(mail('multipart/mixed; boundary=b0', deep)), 'none');
-  const ms = performance.now() - started;
+  const ms = started();
   assert.ok(ms < 2000, `${ms} ms`);
 });

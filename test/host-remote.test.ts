@@ -106,7 +106,7 @@ test('a stream that breaks before its answer, an endless one, a slow one, and a 
   await until('told', async () => server.cancelled.length >= 1);
   server.ways.delay = 0;
   assert.equal((await say('again')).ok, true);
-  assert.ok(performance.now() - begun < 9_000);
+  assert.ok(performance.now() - begun < 30_000);
 });
 
 test('a server of the newest revision tells of new tools', async (t) => {

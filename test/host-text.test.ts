@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fitArguments } from '../host/turn/arguments.ts';
 import { clean, displayWidth, duration, fit, nearest, repeats, wrap } from '../host/terminal/text.ts';
+import { cpuClock } from './pace.ts';
 
 test('foreign text cannot steer the terminal, nor hide', () => {
   assert.equal(clean('a\u001b[2Jb\u001b]0;title\u0007c\u0007\u0000d\re\r\nf\tg'), 'abcd\ne\nf\tg');
@@ -123,7 +124,7 @@ test('names that a pattern allows are left to the server', () => {
 });
 
 test('a regular expression in a schema is not run here', () => {
-  const started = performance.now();
+  const started = cpuClock();
   assert.ok(fitArguments(schema, { code: '', slow: `${'a'.repeat(40)}!` }).ok);
-  assert.ok(performance.now() - started < 500);
+  assert.ok(started() < 500);
 });

@@ -42,7 +42,7 @@ test('servers: one that hangs is told as starting when the time is over', async 
   const started = performance.now();
   const [hanging] = await serverStates(connections, 100);
   assert.equal(hanging?.state, 'starting');
-  assert.ok(performance.now() - started < 1_500);
+  assert.ok(performance.now() - started < 10_000);
 });
 
 test('roles: which model each gets and why, and what to do where none can', async (t) => {

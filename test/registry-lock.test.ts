@@ -31,8 +31,8 @@ test('locks: a dead holder is replaced at once, a living one is named, a stale o
   ]) {
     writeFileSync(path, text ?? '');
     const started = performance.now();
-    const lock = await acquire(path, 5000);
-    assert.ok(performance.now() - started < 1000, what);
+    const lock = await acquire(path, 60_000);
+    assert.ok(performance.now() - started < 10_000, what);
     assert.equal(lock.tookOver, true, what);
     await lock.release();
     assert.ok(!existsSync(path), what);

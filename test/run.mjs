@@ -37,7 +37,9 @@ const entries = [
     'kit/secret-store.ts',
     'kit/secrets.ts',
     'servers/sandbox/registry/registry.ts',
+    'servers/sandbox/runner/child.ts',
     'servers/sandbox/runner/runner.ts',
+    'servers/sandbox/runner/worker.ts',
   ].map((path) => join(root, path)),
   ...['sandbox', 'gitlab', 'auth'].map((name) => join(root, 'servers', name, 'main.ts')),
   ...readdirSync(join(import.meta.dirname, 'fixtures'))
@@ -45,13 +47,17 @@ const entries = [
     .map((name) => join(import.meta.dirname, 'fixtures', name)),
 ];
 
-/** In the bundle a file still says of itself where its source is: fixtures and entry points are found from there. */
+/**
+ * In the bundle a file still says of itself where its source is: fixtures and entry points are found from there. Not so
+ * what looks for its neighbours in a build: it finds them in this one, and need not bundle them in each process.
+ */
+const looksAround = join(root, 'servers', 'sandbox', 'runner', 'source.ts');
 const whereItStands = {
   name: 'where it stands',
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/, namespace: 'file' }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
-      if (path.includes('node_modules') || !source.includes('import.meta'))
+      if (path.includes('node_modules') || path === looksAround || !source.includes('import.meta'))
         return { contents: source, loader: 'ts' };
       const { code } = await transform(source, {
         loader: 'ts',

@@ -7,7 +7,7 @@ export type Extra = Partial<Omit<RunRequest, 'program'>>;
 
 /** Runs a snippet under the real clock. */
 export function run(on: Runner, code: string, extra: Extra = {}, signal?: AbortSignal): Promise<Verdict> {
-  const rest = { input: undefined, timeoutMs: 5000, clock: 'real' as const, ...extra };
+  const rest = { input: undefined, timeoutMs: 20_000, clock: 'real' as const, ...extra };
   return on.run({ program: { kind: 'snippet', code }, ...rest }, signal);
 }
 

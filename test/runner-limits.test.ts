@@ -33,7 +33,7 @@ describe('a deadline is a kill', () => {
         /^timeout: not done after 150 ms: it was ended; make it do less, or give it more time$/,
       );
       assert.deepEqual(done.console, ['begun'], 'what it printed is kept');
-      assert.ok(performance.now() - started < 1500, `it took ${performance.now() - started} ms`);
+      assert.ok(performance.now() - started < 10_000, `it took ${performance.now() - started} ms`);
     });
   }
 
@@ -160,7 +160,7 @@ describe('memory is bounded', () => {
     assert.ok(all.every((done) => done.outcome === 'out_of_memory'));
     assert.ok(status(runner.stats().pid, 'VmHWM') < 1.1e6, `peak ${status(runner.stats().pid, 'VmHWM')} kB`);
     assert.ok(
-      await until(() => status(runner.stats().pid, 'VmRSS') < 300e3, 3000),
+      await until(() => status(runner.stats().pid, 'VmRSS') < 300e3, 15_000),
       'the memory is given back',
     );
   });

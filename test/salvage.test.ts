@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HostTool } from '../host/mcp/connections.ts';
 import { salvage } from '../host/turn/salvage.ts';
+import { cpuClock } from './pace.ts';
 
 const tool = (name: string): HostTool => ({
   name,
@@ -86,8 +87,8 @@ for (const [name, text] of Object.entries(answers)) {
 }
 
 test('hostile texts take linear time', () => {
-  const started = performance.now();
+  const started = cpuClock();
   for (const text of ['{'.repeat(19_999), 'get_weather('.repeat(1_600), '<tool_call>'.repeat(1_800)])
     salvage(text, tools);
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(started() < 1_000);
 });

@@ -10,6 +10,7 @@ import {
   registerSecret,
   resolveSecret,
 } from '../kit/secrets.ts';
+import { cpuClock } from './pace.ts';
 
 const value = 'p4ss/"wörd"+&=\nsecond line of it!';
 registerSecret(value, { label: 'odd' });
@@ -125,9 +126,9 @@ test('hostile and long text costs linear time', () => {
     'plain words of a log line '.repeat(20_000),
   ];
   for (const text of texts) {
-    const started = performance.now();
+    const started = cpuClock();
     redact(text);
-    const ms = performance.now() - started;
+    const ms = started();
     assert.ok(ms < 400, `${text.slice(0, 20)} took ${ms} ms`);
   }
 });
@@ -206,9 +207,9 @@ test('escapes cost linear time', () => {
   registerSecret('a-secret-to-look-for/1', { label: 'linear' });
   for (const piece of ['%41', '\\\\', '&amp;', '\\u0105', '%25', '&#37;41', '54:7a:', '84,122,']) {
     const text = piece.repeat(300_000);
-    const started = performance.now();
+    const started = cpuClock();
     redactKnown(text);
-    const ms = performance.now() - started;
+    const ms = started();
     assert.ok(ms < 5_000, `${piece} took ${ms} ms`);
   }
 });

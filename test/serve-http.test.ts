@@ -109,7 +109,7 @@ test('HTTP: a slow body is given up, an endless header too', { timeout }, async 
     await raw(url, [request(head, '{"jsonrpc"')]),
     /^HTTP\/1\.1 408 [^]*did not arrive within 0\.15 s/,
   );
-  assert.ok(performance.now() - since < 2_000);
+  assert.ok(performance.now() - since < 10_000);
   assert.match(await raw(url, [request(`Host: localhost\r\nX: ${'y'.repeat(20_000)}`)]), /^HTTP\/1\.1 431 /);
   assert.ok(await session(url), 'others are served');
 });

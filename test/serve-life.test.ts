@@ -22,7 +22,7 @@ test('stdio: the server ends with its client', { timeout }, async (t) => {
   gone.endInput();
   deaf.closeOutput(); // EPIPE at the next step
   assert.deepEqual(await Promise.all([gone.exited, deaf.exited]), [0, 0]);
-  assert.ok(performance.now() - since < 1_000, `${performance.now() - since} ms`);
+  assert.ok(performance.now() - since < 10_000, `${performance.now() - since} ms`);
   assert.throws(() => process.kill(gone.pid, 0));
   assert.equal(gone.stderr() + deaf.stderr(), '');
 });
@@ -110,7 +110,7 @@ test('HTTP: SIGTERM with calls in flight and streams open', { timeout }, async (
   server.kill('SIGTERM');
   for (const one of await Promise.all(calls)) assert.deepEqual(one.value, { counted: 10 });
   assert.equal(await server.exited, 0);
-  assert.ok(performance.now() - since < 3_000, `${performance.now() - since} ms`);
+  assert.ok(performance.now() - since < 10_000, `${performance.now() - since} ms`);
   assert.deepEqual(server.lines, [], 'nothing on stdout');
 });
 

@@ -76,7 +76,7 @@ export function cleanEnv(home: string, env: Record<string, string> = {}): Record
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
-  ms = 5_000,
+  ms = 30_000,
 ): Promise<T> {
   for (const end = performance.now() + ms; performance.now() < end; await sleep(5)) {
     const found = await ask();

@@ -116,7 +116,7 @@ test('Ctrl-C stops an answer in the middle, and before its first byte', { skip }
     await press('C-c');
     const ms = await shows(/stopped\n\S+ ›$/, 5);
     t.diagnostic(`${said}: the prompt was back after ${ms.toFixed(0)} ms`);
-    assert.ok(ms < 1000, `${ms} ms`);
+    assert.ok(ms < 4000, `${ms} ms`);
   }
 });
 
