@@ -13,6 +13,9 @@ export interface Offered {
 /** A server that hangs keeps its own tools away, and no others'. */
 const LIST_MS = 15_000;
 
+/** Between two listings for changes that servers told of. The pause doubles while they bring nothing new. */
+const PAUSE_MS = { first: 50, most: 10_000 };
+
 /** What there is to call, kept ready: a call looks its tool up, and lists nothing. */
 export class Offers {
   readonly #connections: Connections;
@@ -25,6 +28,9 @@ export class Offers {
   #seen = '';
   #refreshing: Promise<void> | undefined;
   #again = false;
+  #listedAt = 0;
+  #pause: number = PAUSE_MS.first;
+  #due: NodeJS.Timeout | undefined;
 
   constructor(connections: Connections, own: Served[]) {
     this.#connections = connections;
@@ -32,7 +38,7 @@ export class Offers {
     this.#own = new Map(ours.map((one) => [one.listing.name, one]));
     this.#all = this.#own;
     this.#stop = connections.onChange((what) => {
-      if (what !== 'offers') void this.refresh();
+      if (what !== 'offers') this.#changed();
     });
   }
 
@@ -56,24 +62,36 @@ export class Offers {
 
   /** Asks the servers for their tools, and tells who listens when they are others than before. */
   async refresh(): Promise<void> {
-    if (this.#refreshing) {
-      this.#again = true;
-      return this.#refreshing;
-    }
-    this.#refreshing = this.#list().finally(() => {
+    // One that has begun may have missed what the caller knows of.
+    if (this.#refreshing) await this.#refreshing;
+    this.#refreshing ??= this.#list().finally(() => {
       this.#refreshing = undefined;
+      this.#listedAt = performance.now();
+      if (this.#again) this.#changed();
+      this.#again = false;
     });
     await this.#refreshing;
-    if (this.#again) {
-      this.#again = false;
-      await this.refresh();
-    }
   }
 
   close(): void {
     this.#closing.abort();
+    clearTimeout(this.#due);
     this.#stop();
     this.#listeners.clear();
+  }
+
+  /** Some servers tell of a change whenever they are asked: such a one would be asked without end. */
+  #changed(): void {
+    if (this.#closing.signal.aborted) return;
+    if (this.#refreshing) this.#again = true;
+    else
+      this.#due ??= setTimeout(
+        () => {
+          this.#due = undefined;
+          void this.refresh();
+        },
+        Math.max(0, this.#listedAt + this.#pause - performance.now()),
+      ).unref();
   }
 
   async #list(): Promise<void> {
@@ -93,6 +111,7 @@ export class Offers {
     const listings = [...all.values()].map((one) => one.listing);
     const seen = JSON.stringify(listings);
     this.#all = all;
+    this.#pause = seen === this.#seen ? Math.min(PAUSE_MS.most, this.#pause * 2) : PAUSE_MS.first;
     if (seen === this.#seen) return;
     this.#seen = seen;
     this.#listings = listings;
