@@ -20,6 +20,9 @@ const LONG_MS = 100;
 /** A worker that nobody needed for this long goes. */
 const IDLE_MS = 10_000;
 
+/** The spares beyond the first start after this: a command of one call has ended by then. */
+const SETTLED_MS = 1_000;
+
 /** How long to wait for the last words of a worker that is ended. */
 const LAST_WORDS_MS = 250;
 
@@ -54,6 +57,7 @@ class Pool {
   readonly #seats = new Set<Seat>();
   #waiting: Job[] = [];
   #failures = 0;
+  #settled = false;
   #tick: NodeJS.Timeout | undefined;
   #pace = 0;
 
@@ -63,6 +67,10 @@ class Pool {
     this.#spares = spares;
     this.#answer = answer;
     this.#fill();
+    setTimeout(() => {
+      this.#settled = true;
+      this.#fill();
+    }, SETTLED_MS);
   }
 
   run(job: Job): void {
@@ -96,7 +104,8 @@ class Pool {
     const free = [...this.#seats].filter(
       (seat) => seat.state !== 'ending' && (!seat.running || now - seat.running.since < MOMENT_MS),
     );
-    for (let missing = this.#spares - free.length; missing > 0; missing--) this.#start();
+    const wanted = this.#settled || this.#waiting.length > 1 ? this.#spares : 1;
+    for (let missing = wanted - free.length; missing > 0; missing--) this.#start();
     const idle = free.filter((seat) => seat.state === 'idle' && now - seat.idleSince > IDLE_MS);
     for (const seat of idle.slice(0, Math.max(0, free.length - this.#spares))) void this.#end(seat);
   }
