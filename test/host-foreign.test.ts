@@ -40,7 +40,7 @@ async function start(t: TestContext, settings: ServerSetting[], env: Record<stri
   };
 }
 
-/** Waits until it is so; fails after twenty seconds: a machine that runs other tests too starts a program slowly. */
+/** Waits until it is so; fails after a minute: a machine that runs other tests too starts a program slowly. */
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   for (let n = 0; n < 1200; n++) {
     if (await what()) return;

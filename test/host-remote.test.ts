@@ -24,6 +24,7 @@ async function start(t: TestContext, server: McpHttp, more: { bearer?: string; t
     t.after(() => connections.close());
     t.after(() => server.stop());
     const { signal } = new AbortController();
+    await connections.started(20_000, signal);
     const say = (text: string, options: object = {}) =>
       connections.call('say', { text }, { signal, ...options });
     return { connections, say };

@@ -138,7 +138,7 @@ test('HTTP: the bearer token', { timeout }, async (t) => {
 });
 
 test('HTTP: sessions of 2025 are bound, ended, collected', { timeout }, async (t) => {
-  const { url, sessions } = await serveHere(t, every, { maxSessions: 2, idleSessionMs: 200 });
+  const { url, sessions } = await serveHere(t, every, { maxSessions: 2, idleSessionMs: 800 });
   const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
   await refused(await post(url, ping), 400, /^No session: send `initialize` first/);
   await refused(await post(url, [ping]), 400, /^No session/);
@@ -168,7 +168,7 @@ test('HTTP: sessions of 2025 are bound, ended, collected', { timeout }, async (t
   assert.equal(gone.status, 200);
   assert.equal(sessions(), 1);
   await refused(await post(url, ping, { 'mcp-session-id': first }), 404, /has ended/);
-  await sleep(450);
+  await sleep(1_200);
   assert.equal(sessions(), 1, 'a stream is no idleness');
   listening.abort();
   await until('idle sessions collected', () => sessions() === 0);
