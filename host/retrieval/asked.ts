@@ -1,5 +1,5 @@
 import { root } from './root.ts';
-import { NAME_PARTS, PHRASES, SENSES } from './senses.ts';
+import { NAME_PARTS, senses } from './senses.ts';
 import { withoutValues } from './values.ts';
 import { STOP, words } from './words.ts';
 
@@ -44,7 +44,7 @@ export function concepts(request: string, translated: string[][] = []): Concept[
 const named = (name: string, weight: number): Name => ({ terms: name.split(NAME_PARTS).map(root), weight });
 
 function ofWord(word: string): Concept {
-  const meant = (SENSES.get(root(word)) ?? []).map((name) => named(name, MEANT));
+  const meant = (senses().words.get(root(word)) ?? []).map((name) => named(name, MEANT));
   return STOP.has(word) ? meant : [named(word, 1), ...meant];
 }
 
@@ -52,7 +52,9 @@ function phraseAt(said: string[], at: number): { concept: Concept; size: number 
   for (let size = Math.min(PHRASE, said.length - at); size > 1; size--) {
     const phrase = said.slice(at, at + size);
     const key = phrase.map(root).join(' ');
-    const meant = PHRASES.get(key)?.map((name) => named(name, MEANT));
+    const meant = senses()
+      .phrases.get(key)
+      ?.map((name) => named(name, MEANT));
     if (!meant) continue;
     const own = meant.find(({ terms }) => terms.join(' ') === key);
     if (own) own.weight = 1;

@@ -1,6 +1,6 @@
 import { gloss } from './polish.ts';
 import { root } from './root.ts';
-import { VOCABULARY } from './senses.ts';
+import { senses } from './senses.ts';
 
 /** Words that nearly every English sentence has one of, and few others have. */
 const ENGLISH = new Set(
@@ -15,7 +15,7 @@ const ENGLISH = new Set(
  */
 export function seemsEnglish(text: string): boolean {
   const words = text.toLowerCase().match(/[\p{L}']+/gu) ?? [];
-  const known = words.filter((word) => ENGLISH.has(word) || VOCABULARY.has(word) || isForm(word));
+  const known = words.filter((word) => ENGLISH.has(word) || senses().vocabulary.has(word) || isForm(word));
   const other = words.filter(
     (word) =>
       /[^\p{ASCII}’]/u.test(word) || (gloss(word).length > 0 && (word.length < 3 || !known.includes(word))),
@@ -25,4 +25,4 @@ export function seemsEnglish(text: string): boolean {
 }
 
 /** Of a word that is known: short words of other languages may look like one ("alle"). */
-const isForm = (word: string) => word.length > 4 && VOCABULARY.has(root(word));
+const isForm = (word: string) => word.length > 4 && senses().vocabulary.has(root(word));

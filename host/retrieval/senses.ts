@@ -114,24 +114,33 @@ how long, take to: time duration travel distance
 /** Joins the words of one name. */
 export const NAME_PARTS = '+';
 
-const TABLE = `${ACTS.trim()}\n${THINGS.trim()}`;
-const one = new Map<string, string[]>();
-const several = new Map<string, string[]>();
-for (const line of TABLE.split('\n')) {
-  const [said = '', meant = ''] = line.split(': ');
-  for (const phrase of said.split(', ')) {
-    const parts = phrase.split(' ').map(root);
-    const table = parts.length > 1 ? several : one;
-    const key = parts.join(' ');
-    table.set(key, [...(table.get(key) ?? []), ...meant.split(' ')]);
-  }
+/** What people say, by the names of tools that mean it. */
+interface Senses {
+  /** By the root of the word that was said. */
+  words: ReadonlyMap<string, string[]>;
+  /** By the roots of the words that were said. */
+  phrases: ReadonlyMap<string, string[]>;
+  /** All words that people or tools say, and their roots. */
+  vocabulary: ReadonlySet<string>;
 }
 
-/** By the root of the word that was said. */
-export const SENSES: ReadonlyMap<string, string[]> = one;
-/** By the roots of the words that were said. */
-export const PHRASES: ReadonlyMap<string, string[]> = several;
-/** All words that people or tools say, and their roots. */
-export const VOCABULARY: ReadonlySet<string> = new Set(
-  TABLE.split(/[^a-z0-9]+/).flatMap((word) => [word, root(word)]),
-);
+let read: Senses | undefined;
+
+/** The table above; read when a request is first looked at, since most commands look at none. */
+export const senses = (): Senses => (read ??= parse(`${ACTS.trim()}\n${THINGS.trim()}`));
+
+function parse(table: string): Senses {
+  const words = new Map<string, string[]>();
+  const phrases = new Map<string, string[]>();
+  for (const line of table.split('\n')) {
+    const [said = '', meant = ''] = line.split(': ');
+    for (const phrase of said.split(', ')) {
+      const parts = phrase.split(' ').map(root);
+      const known = parts.length > 1 ? phrases : words;
+      const key = parts.join(' ');
+      known.set(key, [...(known.get(key) ?? []), ...meant.split(' ')]);
+    }
+  }
+  const vocabulary = new Set(table.split(/[^a-z0-9]+/).flatMap((word) => [word, root(word)]));
+  return { words, phrases, vocabulary };
+}
