@@ -13,6 +13,7 @@ import {
 import { painter } from './terminal/display.ts';
 import { EXIT, parse, UsageError, type Command, type Io } from './terminal/io.ts';
 import { Prompt } from './terminal/prompt.ts';
+import { ownerOf } from './servers.ts';
 import { openTools } from './session.ts';
 import { clean } from './terminal/text.ts';
 
@@ -45,9 +46,8 @@ export const command: Command = {
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
     const { signal } = stop;
-    const connections = await openTools();
+    const { connections, tool } = await opened(name, signal);
     try {
-      const tool = await named(name, connections, signal);
       const fitted = fitArguments(tool.inputSchema, args);
       if (!fitted.ok) throw new UsageError(`${name} was not called: ${fitted.fault}`);
       let undecided = false;
@@ -75,6 +75,24 @@ export const command: Command = {
     }
   },
 };
+
+/** The tool of that name, with the servers that it takes: a tool of ours needs nobody else's server to be started. */
+async function opened(name: string, signal: AbortSignal) {
+  const owner = ownerOf(name);
+  if (owner !== undefined) {
+    const connections = await openTools(owner);
+    const tool = (await connections.tools(signal)).find((one) => one.name === name);
+    if (tool) return { connections, tool };
+    await connections.close();
+  }
+  const connections = await openTools();
+  try {
+    return { connections, tool: await named(name, connections, signal) };
+  } catch (error) {
+    await connections.close();
+    throw error;
+  }
+}
 
 /** The tool of that name; servers that are still starting are waited for, since it may be theirs. Throws UsageError. */
 async function named(name: string, connections: Connections, signal: AbortSignal): Promise<HostTool> {

@@ -7,6 +7,14 @@ export const servers: Record<string, () => Promise<Mountable>> = {
   sandbox: async () => mountable((await import('../servers/sandbox/definition.ts')).sandbox),
 };
 
+/** By what the names of their tools begin with. */
+const owners = new Map(
+  Object.entries({ auth: 'auth', git: 'gitlab', gitlab: 'gitlab', forged: 'sandbox', sandbox: 'sandbox' }),
+);
+
+/** The server of ours that a tool of this name belongs to: no other's tool is called so. */
+export const ownerOf = (tool: string): string | undefined => owners.get(tool.split('_', 1)[0] ?? '');
+
 /** Requests that our own tools answer, by tool; they come with the tools. */
 export async function ownExamples(): Promise<(tool: { name: string; foreign: boolean }) => string[]> {
   const loaded = await Promise.all(Object.values(servers).map((load) => load()));

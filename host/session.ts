@@ -121,8 +121,10 @@ export async function joined(model: Model, info: ModelInfo, runtime: Runtime): P
   };
 }
 
-/** The servers alone, for commands that need no model. */
-export async function openTools(): Promise<Connections> {
+/** The servers alone, for commands that need no model; with `own`, that one of ours only. */
+export async function openTools(own?: string): Promise<Connections> {
   const runtime = processRuntime();
-  return connect(doors(hostSettings(runtime.home).servers), runtime);
+  const { servers } = hostSettings(runtime.home);
+  const wanted = servers.filter(({ kind, name }) => own === undefined || (kind === 'own' && name === own));
+  return connect(doors(wanted), runtime);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -198,6 +199,21 @@ test('call and tools wait for a server that starts slowly; tools names one that 
   assert.match(said.out, /said at last/);
   assert.match(tools.out, /^say /m);
   assert.match(tools.err, /^Without the tools of dead: .*cannot find its settings/m);
+});
+
+test('call of a tool of ours starts its server only', async (t) => {
+  const other = await mkdtemp(join(tmpdir(), 'kuznia-own-'));
+  t.after(() => rm(other, { recursive: true, force: true }));
+  const note = join(other, 'started');
+  const starts = { command: 'sh', args: ['-c', `echo started > '${note}'; exit 1`] };
+  await writeFile(join(other, 'kuznia.json'), JSON.stringify({ mcpServers: { starts } }));
+  const call = (tool: string) => kuznia(['call', tool, '{"code": "6 * 7"}'], { env: { KUZNIA_HOME: other } });
+  const right = await call('sandbox_run_code');
+  assert.equal(right.code, 0, right.err);
+  assert.match(right.out, /42/);
+  assert.ok(!existsSync(note));
+  assert.match((await call('sandbox_run_coed')).err, /Nearest: sandbox_run_code/);
+  assert.ok(existsSync(note), 'where ours have no such tool, all are asked');
 });
 
 test('tools and doctor say what there is, log what was done', async () => {

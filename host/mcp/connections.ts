@@ -12,6 +12,7 @@ import type {
   ResourceText,
   ServerState,
 } from './link-types.ts';
+import { ownerOf } from '../servers.ts';
 import { nearest } from '../terminal/text.ts';
 
 export type {
@@ -148,8 +149,9 @@ function cancelled<T>(signal: AbortSignal): T[] {
   return [];
 }
 
-/** Names of our own tools: a rule for `gitlab_*` is not for what another server calls so. */
-const OURS = /^(?:gitlab|git|sandbox|forged|auth|model)_|^(?:find_tools|call_tool)$/;
+/** A rule for `gitlab_*` is not for what another server calls so. */
+const isOurs = (tool: string) =>
+  ownerOf(tool) !== undefined || /^model_|^(?:find_tools|call_tool)$/.test(tool);
 
 /** The first server keeps a name that two have; the other's is `server_name`, and so is a foreign one that sounds like ours. */
 function unique(links: Link[], lists: HostTool[][]): Map<string, Named> {
@@ -157,7 +159,7 @@ function unique(links: Link[], lists: HostTool[][]): Map<string, Named> {
   links.forEach((link, at) => {
     for (const tool of lists[at] ?? []) {
       const qualified = `${link.name}_${tool.name}`;
-      let name = tool.foreign && OURS.test(tool.name) ? qualified : tool.name;
+      let name = tool.foreign && isOurs(tool.name) ? qualified : tool.name;
       for (let n = 1; named.has(name); n++) name = `${qualified}${n > 1 ? `_${n}` : ''}`;
       named.set(name, { tool: name === tool.name ? tool : { ...tool, name }, own: tool.name, link });
     }
