@@ -79,8 +79,6 @@ test(
   'journal: a call is linked to the turn of our own host, also by a child of it',
   { timeout },
   async (t) => {
-    // From its source it is started with the loader that runs us, which a bundled test does without.
-    process.execArgv.push('--import', import.meta.resolve('tsx'));
     const home = tempHome(t);
     const journal = openJournal(home);
     const isolated = doors([{ kind: 'own', name: 'sandbox', isolated: true }]);

@@ -192,8 +192,6 @@ test('500 tools; only the wanted ones; names that two servers have', async (t) =
 });
 
 test('ours as a child of its own', async (t) => {
-  // From its source it is started with the loader that runs us, which a bundled test does without.
-  process.execArgv.push('--import', import.meta.resolve('tsx'));
   const { names } = await start(t, [{ kind: 'own', name: 'sandbox', isolated: true }], {
     PATH: process.env['PATH'] ?? '',
   });

@@ -49,15 +49,18 @@ const entries = [
 
 /**
  * In the bundle a file still says of itself where its source is: fixtures and entry points are found from there. Not so
- * what looks for its neighbours in a build: it finds them in this one, and need not bundle them in each process.
+ * what looks for its neighbours in a build, to start them: it finds them in this one.
  */
-const looksAround = join(root, 'servers', 'sandbox', 'runner', 'source.ts');
+const looksAround = new Set([
+  join(root, 'host', 'mcp', 'doors.ts'),
+  join(root, 'servers', 'sandbox', 'runner', 'source.ts'),
+]);
 const whereItStands = {
   name: 'where it stands',
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/, namespace: 'file' }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
-      if (path.includes('node_modules') || path === looksAround || !source.includes('import.meta'))
+      if (path.includes('node_modules') || looksAround.has(path) || !source.includes('import.meta'))
         return { contents: source, loader: 'ts' };
       const { code } = await transform(source, {
         loader: 'ts',

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { SecretStore } from '../kit/secret-store.ts';
 import { enterOnPage } from '../servers/auth/definition.ts';
 import { authHome } from './auth-kit.ts';
-import { cleanEnv, until } from './support.ts';
+import { cleanEnv, runnable, until } from './support.ts';
 
 const main = join(import.meta.dirname, '..', 'host', 'main.ts');
 const value = 'kzcanary-entered-on-the-page-1';
@@ -18,7 +18,7 @@ const uri = 'otpauth://totp/ACME:jan?secret=JBSWY3DPEHPK3PXP';
 
 /** The command as a process; the address that it prints. */
 async function opened(t: TestContext, home: string, ...words: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, 'secret', ...words], {
+  const child = spawn(process.execPath, [...runnable(main), 'secret', ...words], {
     env: cleanEnv(home),
     stdio: 'pipe',
   });
@@ -28,7 +28,9 @@ async function opened(t: TestContext, home: string, ...words: string[]) {
   child.stderr.on('data', (chunk: Buffer) => (said.err += chunk.toString()));
   const exit = once(child, 'exit').then(([code]: unknown[]) => code);
   const gone = exit.then(() => Promise.reject(new Error(said.err)));
-  const shown = until('the address', () => /http:\S+/.exec(said.err)?.[0], 15_000);
+  const shown = until('the address', () =>
+    child.exitCode === null ? /http:\S+/.exec(said.err)?.[0] : 'none',
+  );
   const url = await Promise.race([shown, gone]);
   return { url, said, exit, child };
 }

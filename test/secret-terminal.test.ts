@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { SecretStore } from '../kit/secret-store.ts';
 import { authHome } from './auth-kit.ts';
-import { until } from './support.ts';
+import { runnable, until } from './support.ts';
 
 const root = join(import.meta.dirname, '..');
 const found = spawnSync('tmux', ['-V']).status === 0;
@@ -42,7 +42,7 @@ test(
     const screen = () => tmux('capture-pane', '-p', '-t', 'a');
     const press = (...keys: string[]) => tmux('send-keys', '-t', 'a', ...keys);
     const shows = (what: RegExp) => until(String(what), async () => what.test(await screen()), 20_000);
-    const node = `${process.execPath} --import tsx host/main.ts secret add`;
+    const node = `${process.execPath} ${runnable(join(root, 'host', 'main.ts')).join(' ')} secret add`;
     let said = '';
     const add = async (command: string, label: RegExp, input: () => Promise<unknown>, done: RegExp) => {
       await press('-l', `${node} ${command}; echo "exit $?."`);
