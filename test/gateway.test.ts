@@ -263,11 +263,14 @@ test(
       ...door,
       open: (runtime) => sleep(ms, undefined, { ref: false }).then(() => door.open(runtime)),
     });
-    const { url } = await serveGateway(t, { doors: () => [near(), slow(odd(), 2_500)] });
+    const { url } = await serveGateway(t, { doors: () => [near(), slow(odd(), 2_500)], atOnce: true });
     const client = await connect(t, 'v1', { http: url });
-    assert.equal((await client.call('odd_picture')).isError, false);
     assert.ok((await client.tools()).includes('odd_page'));
-    const { url: other } = await serveGateway(t, { doors: () => [near(), slow(odd(), 60_000)] });
+    assert.equal((await client.call('odd_picture')).isError, false);
+    const { url: other } = await serveGateway(t, {
+      doors: () => [near(), slow(odd(), 60_000)],
+      atOnce: true,
+    });
     const since = performance.now();
     assert.ok((await (await connect(t, 'v1', { http: other })).tools()).includes('every_say'));
     assert.ok(performance.now() - since < 20_000, 'one that hangs keeps nobody for long');
