@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { extractCode } from '../servers/auth/extract.ts';
 import { readMail } from '../servers/auth/mime.ts';
@@ -30,6 +31,17 @@ test('charset lies: what is no such charset is read all the same', async () => {
     'an encoding that is none': mail('text/plain', say, 'Content-Transfer-Encoding: x-none\r\n'),
   };
   for (const [how, source] of Object.entries(lies)) assert.equal(await codeIn(source), '481516', how);
+});
+
+test('mails as another program wrote them, in thirteen charsets and encodings', async () => {
+  const box = readFileSync(new URL('fixtures/codes/charsets.mbox', import.meta.url), 'latin1');
+  const mails = box.split(/^From .*\n/m).slice(1);
+  assert.equal(mails.length, 13);
+  for (const one of mails) {
+    const [, code = ''] = /^X-Code: (.*)$/m.exec(one) ?? [];
+    const got = await codeIn(Buffer.from(one.replaceAll('\n', '\r\n'), 'latin1'));
+    assert.equal(got, code === '-' ? 'none' : code.replace(' ', ''), one.slice(0, 400));
+  }
 });
 
 test('the HTML counts, and the plain text beside it where the HTML shows no code', async () => {

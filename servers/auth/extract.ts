@@ -1,4 +1,5 @@
 import { htmlText } from './html.ts';
+import { isAnswer, ownText } from './quoted.ts';
 import { contextScore } from './signals.ts';
 import { subjectOf, wordScore, type Subject } from './words.ts';
 
@@ -21,6 +22,8 @@ type Extracted =
   | { kind: 'ambiguous'; candidates: Candidate[] }
   | { kind: 'none' };
 
+const NONE: Extracted = { kind: 'none' };
+
 /** Long texts have their code near the top; the rest is terms and addresses. */
 const LONGEST = 20_000;
 const LONGEST_SUBJECT = 500;
@@ -37,14 +40,15 @@ const LEAST_LEAD = 1.5;
  */
 export function extractCode(message: MessageText): Extracted {
   const { text = '', html = '' } = message;
-  if (text.trim() === '' || html.trim() === '') return extracted(message);
-  // What a person sees first; some show the code as a picture there, and say it in the plain text alone.
-  const seen = extracted({ ...message, text: '' });
-  return seen.kind === 'none' ? extracted({ ...message, html: '' }) : seen;
+  const seen = html.trim() === '' ? NONE : extracted({ ...message, text: '' });
+  if (seen.kind !== 'none') return seen;
+  // What a person sees comes first; some show the code as a picture, and say it in the plain text, or of the picture, alone.
+  const plain = text.trim() === '' && html.trim() !== '' ? NONE : extracted({ ...message, html: '' });
+  return plain.kind !== 'none' || html.trim() === '' ? plain : extracted({ ...message, text: '' }, true);
 }
 
-function extracted(message: MessageText): Extracted {
-  const body = bodyOf(message);
+function extracted(message: MessageText, pictures = false): Extracted {
+  const body = bodyOf(message, pictures);
   const bound = originBound(body);
   if (bound) return { kind: 'code', reason: `a line bound to ${bound.host}`, ...bound };
   const subject = prepared((message.subject ?? '').slice(0, LONGEST_SUBJECT));
@@ -56,6 +60,8 @@ function extracted(message: MessageText): Extracted {
     [subject, true],
     [text, false],
   ] as const) {
+    // An answer's subject has the code that was asked about.
+    if (isSubject && isAnswer(part)) continue;
     for (const { code, at, end } of tokens(part)) {
       const one = scored(part, at, end, code, isSubject, about);
       if (!isSubject) placed.push({ at, end, shape: shapeOf(part.slice(at, end)), candidate: one });
@@ -76,7 +82,7 @@ function extracted(message: MessageText): Extracted {
     .filter(({ score }) => score >= LEAST_SCORE)
     .sort((a, b) => b.score - a.score);
   const [first, second] = good;
-  if (!first) return { kind: 'none' };
+  if (!first) return NONE;
   if (second && first.score - second.score < LEAST_LEAD)
     return { kind: 'ambiguous', candidates: good.slice(0, 4) };
   const list = alike(text, placed, first.code);
@@ -145,20 +151,10 @@ const unaccented = (text: string) =>
   text.replace(/[\u00c0-\u024f]/g, (c) => special[c] ?? c.normalize('NFD').slice(0, 1));
 const special: Record<string, string> = { ł: 'l', Ł: 'L', ß: 'ss', ø: 'o', Ø: 'O', æ: 'ae', œ: 'oe' };
 
-/** The message's text, without what was forwarded or quoted: an old code in it is none. */
-function bodyOf({ text = '', html = '' }: MessageText): string {
-  const plain = text.trim() === '' ? htmlText(html) : text;
-  const whole = plain.slice(0, LONGEST * 4).replace(/\r\n?/g, '\n');
-  const quoted =
-    /^(?:-{2,} ?(?:original|forwarded|ursprüngliche|weitergeleitete|message (?:d'origine|transféré)|mensaje (?:original|reenviado)|wiadomość|przekazana|転送|转发)[^\n]*|begin forwarded message:|_{20,}|(?:on|le|am|el|w dniu)\b[^\n]{5,120}(?:wrote|écrit|schrieb|escribió|pisze|napisał\(?a?\)?) ?:)\s*$/im.exec(
-      whole,
-    );
-  const own = quoted ? whole.slice(0, quoted.index) : whole;
-  return own
-    .split('\n')
-    .filter((line) => !line.startsWith('>'))
-    .join('\n')
-    .slice(0, LONGEST);
+/** The message's own text, with the words of its pictures where they are asked for. */
+function bodyOf({ text = '', html = '' }: MessageText, pictures: boolean): string {
+  const plain = text.trim() === '' ? htmlText(html, pictures) : text;
+  return ownText(plain.slice(0, LONGEST * 4).replace(/\r\n?/g, '\n')).slice(0, LONGEST);
 }
 
 function originBound(text: string): { host: string; code: string } | undefined {
@@ -194,7 +190,7 @@ interface Token {
 }
 
 // Neighbours that make a token part of something longer; letters of CJK scripts stand next to codes.
-const BEFORE = "(?<![A-Za-z0-9А-я_]|[A-Za-z0-9][-./:,'’+]|[#$€£¥+!])";
+const BEFORE = "(?<![A-Za-z0-9А-я_]|[A-Za-z0-9][-./,'’+]|(?<![A-Za-z])[A-Za-z]:|\\d:|[#$€£¥+!])";
 const AFTER = "(?![A-Za-z0-9А-я_]|[-./:,'’][A-Za-z0-9]|[%€£$])";
 const FORMS = [
   // 123 456, 123-456, 1234 5678, 12 34 56
@@ -276,7 +272,8 @@ function scored(
   if (/^\d{2} \d{3}$/.test(text.slice(at, end)) && !/[:：]\s*$/.test(text.slice(lineStart, at)))
     add(-3, 'looks like an amount');
   // A receipt, a parcel, an appointment: their codes open no account.
-  if (about.business > about.signingIn)
-    add(about.signingIn === 0 ? -4 : -1, 'in a message about goods or visits');
+  const goods = about.business - about.signingIn;
+  if (goods > 0)
+    add(about.signingIn === 0 ? -4 : goods > 2 ? -2.5 : -1, 'in a message about goods or visits');
   return { code, score, reasons };
 }

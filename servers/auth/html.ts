@@ -23,11 +23,64 @@ const NAMED: Record<string, string> = {
   apos: "'",
   nbsp: ' ',
   zwnj: '',
+  zwj: '',
+  lrm: '',
+  rlm: '',
   shy: '',
+  szlig: 'ß',
+  aelig: 'æ',
+  oelig: 'œ',
+  oslash: 'ø',
+  lstrok: 'ł',
+  iexcl: '¡',
+  iquest: '¿',
+  deg: '°',
+  copy: '©',
+  euro: '€',
+  pound: '£',
+  yen: '¥',
+  hyphen: '-',
+  ndash: '–',
+  mdash: '—',
+  hellip: '…',
+  bull: '•',
+  middot: '·',
+  colon: ':',
+  num: '#',
+  lsquo: '‘',
+  rsquo: '’',
+  ldquo: '“',
+  rdquo: '”',
 };
 
-/** The text that a person would see: no styles, scripts, comments or hidden elements. One pass, whatever the mark-up. */
-export function htmlText(html: string): string {
+/** `eacute` is an e and an accent. */
+const ACCENTS: Record<string, string> = {
+  acute: '\u0301',
+  grave: '\u0300',
+  circ: '\u0302',
+  uml: '\u0308',
+  tilde: '\u0303',
+  cedil: '\u0327',
+  ring: '\u030a',
+  caron: '\u030c',
+  dot: '\u0307',
+  ogon: '\u0328',
+};
+
+/** Names of letters know upper and lower case; what has no letter in it is a space. */
+function namedLetter(name: string): string {
+  const [, letter = '', accent = ''] = /^([a-z])([a-z]+)$/i.exec(name) ?? [];
+  const mark = ACCENTS[accent];
+  if (mark !== undefined) return (letter + mark).normalize('NFC');
+  const known = NAMED[name.toLowerCase()] ?? ' ';
+  return /^[A-Z]/.test(name) ? known.toUpperCase() : known;
+}
+
+/**
+ * The text that a person would see: no styles, scripts, comments or hidden elements; with `pictures`, what stands for them
+ * where they are not loaded. One pass, whatever the mark-up.
+ */
+export function htmlText(html: string, pictures = false): string {
   const source = html.slice(0, LONGEST);
   let text = '';
   /** How many elements deep inside one that is not shown. */
@@ -59,6 +112,7 @@ export function htmlText(html: string): string {
       continue;
     }
     if (BLOCKS.test(name)) text += '\n';
+    if (pictures && name === 'img' && !unseen(tag)) text += `\n${alternative(tag)}\n`;
     const opens = !name.startsWith('/') && !tag.endsWith('/') && !VOID.test(plain);
     if (opens && (SILENT.has(plain) || unseen(tag))) hidden = { name: plain, depth: 1 };
   }
@@ -68,7 +122,17 @@ export function htmlText(html: string): string {
     .replace(/\n{2,}/g, '\n');
 }
 
+const alternative = (tag: string) =>
+  /\balt\s*=\s*(?:"([^"]{0,200})"|'([^']{0,200})')/i.exec(tag.slice(0, 4000))?.slice(1).join('') ?? '';
+
+/** What mail programs quote or forward, as they mark it. */
+const quoted = (tag: string) =>
+  /^blockquote\b[^>]*\btype\s*=\s*["']?cite|\bclass\s*=\s*["'][^"']*(?:gmail_quote|yahoo_quoted|moz-cite-prefix)/i.test(
+    tag.slice(0, 2000),
+  );
+
 const unseen = (tag: string) =>
+  quoted(tag) ||
   /\bhidden\b(?!=)|display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])|opacity\s*:\s*0(?![.\d])|mso-hide\s*:\s*all/i.test(
     tag.slice(0, 2000),
   );
@@ -90,7 +154,7 @@ function endOfTag(source: string, open: number): number {
 
 function decoded(text: string): string {
   return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}));/gi, (whole, decimal, hex, name) => {
-    if (name !== undefined) return NAMED[String(name).toLowerCase()] ?? ' ';
+    if (name !== undefined) return namedLetter(String(name));
     const point = decimal === undefined ? Number.parseInt(String(hex), 16) : Number(decimal);
     return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
   });
