@@ -109,10 +109,14 @@ interface Kept {
 async function enrolled(home: string, name: string, given: Given, origins: string[]): Promise<Kept> {
   const { enrol } = await import('../servers/auth/definition.ts');
   const added = await enrol(home, name, given, origins);
-  const lines = added.map(
-    ({ name, issuer, account }) => `  totp://${name}  ${[issuer, account].filter(Boolean).join(', ')}`,
+  const lines = added.map(({ name, issuer, account }) =>
+    ['  totp://' + name, issuer, account].filter(Boolean).join('  '),
   );
-  return { result: { added }, text: `Enrolled:\n${lines.join('\n')}` };
+  const open =
+    origins.length > 0 && added.length === 1
+      ? ''
+      : '\nNo site may be given its codes yet: kuznia secret allow NAME URL';
+  return { result: { added }, text: `Enrolled:\n${lines.join('\n')}${open}` };
 }
 
 /** The address stands on stderr, so that the result alone is on stdout. */

@@ -21,6 +21,10 @@ export interface IdentityPlace {
   write: (identity: string) => Promise<void>;
 }
 
+/** The keys of an identity file, which `age-keygen` begins with comments. */
+export const keysIn = (identity: string) =>
+  identity.split('\n').flatMap((line) => (/^AGE-SECRET-KEY-\S+$/.test(line.trim()) ? [line.trim()] : []));
+
 /** The place that was chosen; undefined before the first secret is added. */
 export function chosenPlace(folder: string): IdentityPlace | undefined {
   let text: string;
@@ -69,7 +73,7 @@ export async function choosePlace(
 
 async function begun(place: IdentityPlace, fresh: string): Promise<string | undefined> {
   const there = await place.read();
-  if (there?.startsWith('AGE-SECRET-KEY-')) return there;
+  if (there !== undefined && keysIn(there).length > 0) return there;
   await place.write(fresh);
   const kept = await place.read();
   return kept === fresh ? kept : undefined;

@@ -12,7 +12,10 @@ import { ToolError } from './tool.ts';
 export const otpSettings = z.object({
   type: z.enum(['totp', 'hotp']),
   /** Base32, RFC 4648. */
-  secret: z.string().regex(/^[A-Z2-7]+$/),
+  secret: z
+    .string()
+    .max(1600)
+    .regex(/^[A-Z2-7]+$/),
   algorithm: z.enum(['sha1', 'sha256', 'sha512']).default('sha1'),
   digits: z.int().min(5).max(8).default(6),
   period: z.int().min(1).max(3600).default(30),
@@ -140,13 +143,14 @@ async function hotpCode(home: string, name: string): Promise<Code> {
   return { code: await otp(settings, settings.counter), expiresAt: Date.now() + HOTP_MS };
 }
 
+const LONGEST_SEED = 1024;
 const STEAM = '23456789BCDFGHJKMNPQRTVWXY';
 
 /** One code by RFC 4226 with the counter or time step given. */
 export async function otp(settings: OtpSettings, counter: number): Promise<string> {
   const { generate, createGuardrails } = await import('otplib');
-  // Services hand out seeds of 10 bytes, which RFC 4226 (R6) forbids and otplib refuses.
-  const guardrails = createGuardrails({ MIN_SECRET_BYTES: 1 });
+  // Services hand out seeds of 10 bytes, which RFC 4226 (R6) forbids, and of more than 64; otplib refuses both.
+  const guardrails = createGuardrails({ MIN_SECRET_BYTES: 1, MAX_SECRET_BYTES: LONGEST_SEED });
   const { secret, algorithm, digits, steam } = settings;
   const hooks = steam ? { hooks: { encodeToken: steamText } } : {};
   return generate({ strategy: 'hotp', secret, algorithm, digits, counter, guardrails, ...hooks });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import {
   chosenPlace,
   choosePlace,
+  keysIn,
   recordPlace,
   refuseOpen,
   StoreError,
@@ -78,7 +79,7 @@ export class SecretStore {
       const result = await change(all);
       const { Encrypter, identityToRecipient } = await import('age-encryption');
       const encrypter = new Encrypter();
-      encrypter.addRecipient(await identityToRecipient(identity));
+      for (const key of keysIn(identity)) encrypter.addRecipient(await identityToRecipient(key));
       const sealed = await encrypter.encrypt(JSON.stringify(all));
       this.#sweep();
       replaceFile(this.#path(), sealed, { keep: `${this.#path()}.last` });
@@ -138,11 +139,14 @@ export class SecretStore {
   async #open(identity: string): Promise<SecretEntries> {
     const path = this.#path();
     refuseOpen(path);
-    const { Decrypter } = await import('age-encryption');
+    const { armor, Decrypter } = await import('age-encryption');
     const decrypter = new Decrypter();
     try {
-      decrypter.addIdentity(identity);
-      const text = await decrypter.decrypt(readFileSync(path), 'text');
+      for (const key of keysIn(identity)) decrypter.addIdentity(key);
+      const sealed = readFileSync(path);
+      // As `age --armor` writes it.
+      const bare = sealed.subarray(0, 5).toString() === '-----' ? armor.decode(sealed.toString()) : sealed;
+      const text = await decrypter.decrypt(bare, 'text');
       return entries.parse(JSON.parse(text));
     } catch {
       throw new StoreError(

@@ -49,6 +49,14 @@ test('RFC 6238 appendix B: TOTP of 8 digits in three hashes', async () => {
   }
 });
 
+test('a seed of 100 bytes, which RFC 2104 hashes first', async () => {
+  // By oathtool: --totp=SHA256 -d 6 -s 45s -N @5656386561
+  const secret =
+    'FOOUKPMU7VHD2N2QCHZ4WDZS7ZWZZHBXO67D5WSOEZGHJA6DOBC4OZDWHBNP3AUAJOIHNPUBILNKNXNN2XPMV2HA7JCKG6LFRY3K2RDDSG3FFUS7OUBPRME4FF3MI2G7WR75DQRTOIZKLVNUQSRLRTZ37FGBS4S2';
+  const one = settings({ secret, algorithm: 'sha256' });
+  assert.equal(await otp(one, Math.floor(5656386561 / 45)), '632428');
+});
+
 test('Steam: five letters of its alphabet, by the truncated number of the HOTP vectors', async () => {
   // RFC 4226 gives the truncated numbers; those in base 26, least digit first, are Steam's codes.
   const truncated = [1284755224, 1094287082, 137359152, 1726969429, 1640338314];
@@ -78,6 +86,16 @@ test('an otpauth URI in its many ways, and what cannot be one', () => {
   assert.equal(fromUri('otpauth://totp/a?secret=GE======').secret, 'GE', 'a seed of one byte');
   assert.equal(fromUri('otpauth://hotp/a?secret=GEZDGNBV&counter=7').counter, 7);
   assert.equal(fromUri('otpauth://totp/Steam:a?secret=GEZDGNBV&encoder=steam').steam, true);
+  // As Bitwarden, pyotp and WinAuth write Steam's.
+  for (const uri of [
+    'steam://GEZDGNBV',
+    'otpauth://totp/Steam:a?secret=GEZDGNBV&issuer=Steam&digits=10',
+    'otpauth://totp/Steam:a?secret=GEZDGNBV&issuer=Steam&digits=5',
+  ])
+    assert.deepEqual([fromUri(uri).steam, fromUri(uri).digits, fromUri(uri).secret], [true, 5, 'GEZDGNBV']);
+  assert.equal(fromUri('otpauth://totp/Steam:a?secret=GEZDGNBV&issuer=Steam').steam, false);
+  const odd = fromUri('otpauth://totp/a?secret=GEZDGNBV&algorithm=HmacSHA256&digits=&period=');
+  assert.deepEqual([odd.algorithm, odd.digits, odd.period], ['sha256', 6, 30]);
   const secret = 'KZCANARYSECRET23';
   for (const bad of [
     `otpauth://totp/a?secret=${secret}&period=999999999`,
@@ -114,14 +132,36 @@ test('an export of Google Authenticator: each entry, and cut short', () => {
   const two = Buffer.concat([
     field(1, parts(Buffer.from('12345678901234567890'), 'ACME:jan', 2, 1)),
     field(1, parts(Buffer.from('short'), 'ola', 1, 2)),
-    Buffer.from([0x10, 1]),
+    // Version 1; a batch id of -1 (ten bytes, as half of all exports have one); a fixed 64 and 32 of later versions.
+    Buffer.from([0x10, 1, 0x28, ...Array.from({ length: 9 }, () => 0xff), 1]),
+    Buffer.from([0x49, 1, 2, 3, 4, 5, 6, 7, 8, 0x55, 1, 2, 3, 4]),
   ]);
   const uri = (data: Buffer) =>
     `otpauth-migration://offline?data=${encodeURIComponent(data.toString('base64'))}`;
   const [jan, ola] = fromMigration(uri(two));
   assert.deepEqual([jan?.secret, jan?.account, jan?.type, jan?.digits], [seeds.sha1, 'jan', 'totp', 6]);
   assert.deepEqual([ola?.type, ola?.digits, ola?.issuer], ['hotp', 8, 'ACME']);
-  assert.throws(() => fromMigration(uri(two.subarray(0, 20))), /cannot be read/);
+  for (const cut of [20, two.length - 1])
+    assert.throws(() => fromMigration(uri(two.subarray(0, cut))), /cannot be read/);
+});
+
+test('an export with several entries opens none of them at the one site given', async (t) => {
+  const home = authHome(t);
+  const data = Buffer.from('0a0c0a0573686f727412016130020a0c0a0573686f72741201623002', 'hex');
+  const text = `otpauth-migration://offline?data=${encodeURIComponent(data.toString('base64'))}`;
+  const added = await enrol(home, 'phone', { text }, [origin]);
+  assert.deepEqual(
+    added.map(({ name, account }) => [name, account]),
+    [
+      ['phone', 'a'],
+      ['phone-2', 'b'],
+    ],
+  );
+  const all = await new SecretStore(home).all();
+  assert.deepEqual(
+    Object.values(all).map(({ origins }) => origins),
+    [[], []],
+  );
 });
 
 test('a QR picture is enrolled; one without a code is told', async (t) => {
@@ -147,8 +187,14 @@ test('a QR picture is enrolled; one without a code is told', async (t) => {
     'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
   writeFileSync(png, Buffer.from(empty, 'base64'));
   await assert.rejects(enrol(home, 'other', { picture: png }, []), /no QR code in .*qr\.png/);
-  writeFileSync(png, 'no picture');
-  await assert.rejects(enrol(home, 'other', { picture: png }, []), /no QR code|no picture/);
+  // A phone's HEIC, WebP and SVG are none that can be read, and that is said: the code in them may be sharp.
+  for (const other of ['no picture', '\0\0\0 ftypheic', 'RIFF\0\0\0\0WEBPVP8 ', '<svg/>', '\x89PNG cut']) {
+    writeFileSync(png, other, 'latin1');
+    await assert.rejects(
+      enrol(home, 'other', { picture: png }, []),
+      other.startsWith('\x89') ? /no QR code|no picture/ : /qr\.png is no picture that can be read/,
+    );
+  }
 });
 
 test('a code comes as a handle that a login field redeems; it is nowhere else', async (t) => {

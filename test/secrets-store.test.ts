@@ -83,6 +83,38 @@ const writer = `import { SecretStore } from './kit/secret-store.ts';
   }`;
 const args = (...more: string[]) => [...inline(writer), ...more];
 
+test("the age command's own files: an identity with comments, an armoured store, a second key", async (t) => {
+  const home = authHome(t);
+  await keep(home, { old: { value: 'of-another-store' } });
+  // Made by age 1.1.1; the key opens nothing else.
+  const key = ['AGE-SECRET-', 'KEY-1HPQM3WSWDLY9W6N2LVX55MFV2RGV32N5PYKSKMG3M7DECY3NX6LSW4468H'].join('');
+  const armoured = `
+-----BEGIN AGE ENCRYPTED FILE-----
+YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBwUWN6bHpTU0pTRmJkQ2RN
+eVFnK1h6OFZDYk42Y1JWUWRNZXN3UnRqUGtJCmNITkJ0UmF1QUwxaTBQdGd6NG9L
+WkpMY09NNjFFeklCVWhSN3pic2RkblkKLS0tIEc1OTRnMCtNTTFFWmJkcHBBd0s2
+SEJGRmJYM0ZHSG5NTjYxVzQxR1MwUFUKYRCYjJfGFfCLpj13mY3xrHaIwxOacv4D
+HE2JLU+B/G1IVJI+KUQBBtCMjoveq6rtmlo8NMhENVtilmwj3HmFW+fsAfRgjfyr
+dOeEE51TaAyEY06Zfj+6IVSygZxtLU+c+NB3sNtzEHvyzgOsx0OEF+FR2RLHTQ==
+-----END AGE ENCRYPTED FILE-----
+`;
+  const at = (file: string) => join(home, 'secrets', file);
+  const before = readFileSync(at('identity.txt'), 'utf8');
+  writeFileSync(
+    at('identity.txt'),
+    `# created: 2026-11-28T17:22:44Z\n# public key: age1vs43yxyu2lpe54kj7lzy2gtftrpl5qj8q95rf3dww3d3n0c2fsrsqw65fm\n${key}\n`,
+  );
+  writeFileSync(at('store.age'), armoured.trimStart());
+  assert.equal((await store(home).get('beta'))?.value, 'written-by-age');
+  // With the old key beside it, what is written opens by either.
+  writeFileSync(at('identity.txt'), `${key}\n${before}`);
+  await keep(home, { gamma: { value: 'new' } });
+  for (const one of [key, before]) {
+    writeFileSync(at('identity.txt'), one);
+    assert.deepEqual(Object.keys(await store(home).all()), ['beta', 'gamma']);
+  }
+});
+
 test('two processes write at once, and nothing is lost', async (t) => {
   const home = authHome(t);
   const run = promisify(execFile);

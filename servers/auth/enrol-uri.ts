@@ -21,14 +21,21 @@ export function base32(bytes: Uint8Array): string {
 
 /** An `otpauth://` URI (github.com/google/google-authenticator/wiki/Key-Uri-Format), or the bare seed as sites show it. */
 export function fromUri(text: string): Enrolled {
-  const trimmed = text.trim();
+  // As Bitwarden keeps Steam's.
+  const trimmed = text.trim().replace(/^steam:\/\/([a-z2-7= -]+)$/i, 'otpauth://steam/?secret=$1');
   if (!/^otpauth:\/\//i.test(trimmed)) return fromSeed(trimmed);
   if (!URL.canParse(trimmed)) throw bad('it is no whole URI');
   const url = new URL(trimmed);
   const type = url.host.toLowerCase();
-  const steam = type === 'steam' || url.searchParams.get('encoder')?.toLowerCase() === 'steam';
+  // KeePassXC says so in `encoder`; others by an issuer with a length that no other entry has (5, and pyotp 10).
+  const steam =
+    type === 'steam' ||
+    url.searchParams.get('encoder')?.toLowerCase() === 'steam' ||
+    (/^steam$/i.test(url.searchParams.get('issuer') ?? '') &&
+      /^(?:5|10)$/.test(url.searchParams.get('digits') ?? ''));
   if (!steam && type !== 'totp' && type !== 'hotp') throw bad(`its type is neither totp nor hotp`);
-  const get = (name: string) => url.searchParams.get(name) ?? undefined;
+  // Nothing behind the sign is as good as none.
+  const get = (name: string) => url.searchParams.get(name) || undefined;
   const number = (name: string) => {
     const given = get(name);
     if (given === undefined) return undefined;
@@ -41,7 +48,9 @@ export function fromUri(text: string): Enrolled {
   const parsed = otpSettings.safeParse({
     type: type === 'hotp' ? 'hotp' : 'totp',
     secret: seed(get('secret') ?? ''),
-    algorithm: get('algorithm')?.toLowerCase().replace('-', ''),
+    algorithm: get('algorithm')
+      ?.toLowerCase()
+      .replace(/^hmac-?|-/g, ''),
     digits: steam ? 5 : number('digits'),
     period: number('period'),
     counter: number('counter'),

@@ -23,12 +23,14 @@ export async function enrol(
   for (const { secret } of found) registerSecret(secret, { label: name });
   const named = found.map((one, index) => ({ name: index === 0 ? name : `${name}-${index + 1}`, ...one }));
   const added = new Date().toISOString();
+  // A site is one account's: of several nobody has said which.
+  const allowedAt = named.length === 1 ? origins : [];
   await secretStore(home).update((all) => {
     for (const { name, ...settings } of named) {
       if (!secretName.test(name)) throw new ToolError(`${name} is no name for a secret.`);
       if (all[name])
         throw new ToolError(`${name} is there already. Remove it first: kuznia secret rm ${name}`);
-      all[name] = { kind: 'otp', value: JSON.stringify(settings), origins, added };
+      all[name] = { kind: 'otp', value: JSON.stringify(settings), origins: allowedAt, added };
     }
   });
   return named.map(({ name, issuer, account }) => ({ name, issuer, account }));

@@ -53,7 +53,8 @@ function read(bytes: Buffer): Field[] {
   let at = 0;
   const varint = () => {
     let value = 0;
-    for (let shift = 0; shift < 63; shift += 7) {
+    // Ten bytes for a negative one, as every second export's batch id is.
+    for (let shift = 0; shift < 70; shift += 7) {
       const byte = bytes[at++];
       if (byte === undefined) throw broken();
       value += (byte & 0x7f) * 2 ** shift;
@@ -70,6 +71,10 @@ function read(bytes: Buffer): Field[] {
       if (at + length > bytes.length) throw broken();
       fields.push({ number, value: 0, bytes: bytes.subarray(at, at + length) });
       at += length;
+    } else if (tag % 8 === 1 || tag % 8 === 5) {
+      // Of a fixed size; no field that is known here is one.
+      at += tag % 8 === 1 ? 8 : 4;
+      if (at > bytes.length) throw broken();
     } else throw broken();
   }
   return fields;

@@ -9,10 +9,11 @@ const MOST_BYTES = 20 * 1024 * 1024;
  * picture leaves the machine.
  */
 export async function qrTexts(picture: string | Uint8Array): Promise<string[]> {
-  const path = typeof picture === 'string' ? picture : 'the picture';
+  const path = typeof picture === 'string' ? picture : 'the file';
   const bytes = typeof picture === 'string' ? await readFile(picture) : picture;
   if (bytes.length > MOST_BYTES)
     throw new ToolError(`In ${path} are more than 20 MB. Cut the picture to the code.`);
+  if (!READABLE.test(Buffer.from(bytes.subarray(0, 4)).toString('latin1'))) throw unreadable(path);
   const { prepareZXingModule, readBarcodes } = await import('zxing-wasm/reader');
   // Without this it is fetched from a CDN.
   const wasm = await readFile(createRequire(import.meta.url).resolve('zxing-wasm/reader/zxing_reader.wasm'));
@@ -22,11 +23,19 @@ export async function qrTexts(picture: string | Uint8Array): Promise<string[]> {
   try {
     found = await readBarcodes(new Uint8Array(bytes), { formats: ['QRCode'], tryHarder: true });
   } catch {
-    throw new ToolError(`What is in ${path} is no picture that can be read. Give a PNG or JPEG.`);
+    throw unreadable(path);
   }
   const texts = found.map(({ text }) => text).filter((text) => text !== '');
   if (texts.length > 0) return texts;
   throw new ToolError(
-    `There is no QR code in ${path}, or it is too small or blurred. Take the picture again, closer.`,
+    `There is no QR code in ${path}, or it is too small or blurred, or its background is transparent. Take a screenshot of it, or the picture again, closer.`,
   );
 }
+
+/** How PNG, JPEG, GIF and BMP begin. Of what the decoder does not know (HEIC of phones, WebP, SVG) it just finds nothing. */
+const READABLE = /^(?:\x89PNG|\xff\xd8\xff|GIF8|BM)/;
+
+const unreadable = (path: string) =>
+  new ToolError(
+    `What is in ${path} is no picture that can be read. Give a PNG or JPEG (a screenshot is one).`,
+  );
