@@ -1,124 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { connect } from 'node:net';
-import { test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { redeem } from '../kit/handles.ts';
-import { authHome, handleOf, keep, openAuthServer, ticketOf } from './auth-kit.ts';
-import { freePort } from './doubles/mail-dovecot.ts';
+import { test } from 'node:test';
+import { authHome, keep, openAuthServer } from './auth-kit.ts';
 import { gammu } from './doubles/sms-gammu.ts';
-import { twilio } from './doubles/sms-twilio.ts';
 import { missing, until } from './support.ts';
 
-const origin = 'https://bank.example';
-const from = '+48123456789';
-const use = { purpose: 'two-factor', origin } as const;
-const sid = `AC${'0'.repeat(32)}`;
-const key = 'kzcanary-signing-key-1';
-
-async function opened(t: TestContext, sms: object) {
-  const port = await freePort();
-  const home = authHome(t, { sms: { phone: sms }, listen: `127.0.0.1:${port}` });
-  await keep(home, { key: { value: key } });
-  const server = await openAuthServer(t, home);
-  const expect = async (sender = from) =>
-    ticketOf(await server.value('auth_expect_code', { origin, from: sender, within_s: 20 }));
-  const url = `http://127.0.0.1:${port}/sms/phone`;
-  const post = (body: string, headers: Record<string, string>) =>
-    fetch(url, { method: 'POST', body, headers });
-  const code = async (ticket: string) => {
-    const answer = await server.call('auth_wait_code', { ticket });
-    assert.ok(answer.ok && !/\b\d{6}\b/.test(answer.text.replace(/"arrived":"[^"]*"/, '')), answer.text);
-    return redeem(handleOf(answer.value), use, home);
-  };
-  return { server, expect, post, code, port, url };
-}
+import { from, key, opened, origin } from './auth-sms-kit.ts';
 
 const hex = (text: string) => createHmac('sha256', key).update(text).digest('hex');
 const seconds = (offset = 0) => String(Math.floor(Date.now() / 1000) + offset);
-
-test('Twilio, asked every two seconds: only what came since, inbound, from that number', async (t) => {
-  const double = await twilio(t, sid, key);
-  double.arrive(from, 'Your code is 111111');
-  await sleep(2100);
-  const { expect, code, server } = await opened(t, {
-    type: 'twilio',
-    account_sid: sid,
-    auth_token: 'secret://key',
-    api: double.url,
-  });
-  const ticket = await expect();
-  double.arrive(from, 'Your code is 222222', 'outbound-api');
-  double.arrive('+48999999999', 'Your code is 333333');
-  double.arrive('+48 123-456-789', 'Twój kod: 482 913');
-  assert.equal(await code(ticket), '482913');
-  const polls = double.polls();
-  await sleep(2500);
-  assert.equal(double.polls(), polls, 'nobody waits: nobody asks');
-  assert.match((await server.call('auth_status', { test: true })).text, /"ok":true,"note":"Twilio account/);
-});
-
-test("Twilio's webhook: its signature over address and fields, one id once", async (t) => {
-  const address = 'https://hooks.example/sms/phone';
-  const { expect, code, post } = await opened(t, {
-    type: 'twilio',
-    account_sid: sid,
-    auth_token: 'secret://key',
-    public_url: address,
-  });
-  const ticket = await expect();
-  const fields = { MessageSid: 'SM1', From: from, Body: 'Your code is 650031', To: '+1' };
-  const signed = Object.keys(fields)
-    .sort()
-    .map((name) => name + new URLSearchParams(fields).get(name))
-    .join('');
-  const signature = createHmac('sha1', key)
-    .update(address + signed)
-    .digest('base64');
-  const type = { 'content-type': 'application/x-www-form-urlencoded' };
-  const body = new URLSearchParams(fields).toString();
-  assert.equal(
-    (await post(body.replace('650031', '650032'), { ...type, 'x-twilio-signature': signature })).status,
-    403,
-  );
-  assert.equal((await post(body, type)).status, 403);
-  const good = await post(body, { ...type, 'x-twilio-signature': signature });
-  assert.deepEqual([good.status, await good.text()], [200, '<Response/>']);
-  assert.equal(await code(ticket), '650031');
-});
-
-test("Twilio's webhook, as its own helpers check it: the port in the address or not, SHA-256 where a rule says so", async (t) => {
-  const address = 'https://hooks.example/sms/phone?x=1';
-  const { expect, code, post } = await opened(t, {
-    type: 'twilio',
-    account_sid: sid,
-    auth_token: 'secret://key',
-    public_url: address,
-  });
-  const send = (id: string, at: string, algorithm: string, headers: Record<string, string> = {}) => {
-    const fields = { Body: `Your code is 65003${id}`, From: from, MessageSid: `SM${id}` };
-    const text = at + Object.entries(fields).flat().join('');
-    const signature = createHmac(algorithm, key).update(text).digest('base64');
-    const type = 'application/x-www-form-urlencoded';
-    return post(new URLSearchParams(fields).toString(), {
-      'content-type': type,
-      'x-twilio-signature': signature,
-      ...headers,
-    });
-  };
-  const rule = { 'x-twilio-webhooks-signature-settings': 'key=WK1,algorithm=HMAC_SHA256' };
-  const withPort = 'https://hooks.example:443/sms/phone?x=1';
-  for (const [id, at, algorithm, headers] of [
-    ['1', withPort, 'sha1', {}],
-    ['2', address, 'sha256', rule],
-  ] as const) {
-    const ticket = await expect();
-    assert.equal((await send('9', 'https://hooks.example:444/sms/phone?x=1', 'sha1')).status, 403);
-    assert.equal((await send('9', address, 'sha1', rule)).status, 403);
-    assert.equal((await send(id, at, algorithm, headers)).status, 200);
-    assert.equal(await code(ticket), `65003${id}`);
-  }
-});
 
 test('SMS Gateway for Android: the same code, sent again, has the same messageId, and counts for the next login', async (t) => {
   const { expect, code, post } = await opened(t, { type: 'android', signing_key: 'secret://key' });

@@ -5,6 +5,7 @@ import type { resolveSecret } from '../../kit/secrets.ts';
 import type { SmsConfig } from './config.ts';
 import { gammuSource } from './gammu.ts';
 import type { CodeSource, Ears, Message } from './source.ts';
+import { twilioWebhook } from './twilio-webhook.ts';
 import { hmac, Replays, sameText, type Delivery, type Receiver, type Webhooks } from './webhooks.ts';
 
 type Resolve = typeof resolveSecret;
@@ -23,11 +24,13 @@ export function smsSource(name: string, config: SmsConfig, resolve: Resolve, web
         ? config.signing_key
         : config.secret;
   const replays = new Replays();
-  const read = (key: string, delivery: Delivery): Message | undefined => {
+  const read = (key: string, delivery: Delivery): Message[] | undefined => {
     if (config.type === 'twilio') return twilioWebhook(key, config.public_url ?? '', replays, delivery);
-    return config.type === 'android'
-      ? androidWebhook(key, replays, delivery)
-      : signedWebhook(key, replays, delivery);
+    const message =
+      config.type === 'android'
+        ? androidWebhook(key, replays, delivery)
+        : signedWebhook(key, replays, delivery);
+    return message && [message];
   };
   return {
     name,
@@ -52,45 +55,13 @@ export function smsSource(name: string, config: SmsConfig, resolve: Resolve, web
 }
 
 /** An SMS that repeats counts once for each who waits, but is answered well: senders retry what they hear no answer to. */
-function receiver(ears: Ears, read: (delivery: Delivery) => Message | undefined): Receiver {
+function receiver(ears: Ears, read: (delivery: Delivery) => Message[] | undefined): Receiver {
   return async (delivery) => {
-    const message = read(delivery);
-    if (!message) return undefined;
-    ears.heard(message);
+    const messages = read(delivery);
+    if (!messages) return undefined;
+    for (const message of messages) ears.heard(message);
     return { type: 'text/xml', body: '<Response/>' };
   };
-}
-
-const twilioForm = z.object({ MessageSid: z.string(), From: z.string(), Body: z.string() });
-
-/** The address as configured, and with the port that its scheme has anyhow: Twilio signs either. */
-function addresses(url: string): string[] {
-  const [, scheme = '', host = '', rest = ''] = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(url) ?? [];
-  const port = scheme.toLowerCase() === 'https' ? ':443' : ':80';
-  if (host.endsWith(port)) return [url, `${scheme}://${host.slice(0, -port.length)}${rest}`];
-  return /:\d+$/.test(host) ? [url] : [url, `${scheme}://${host}${port}${rest}`];
-}
-
-/**
- * twilio.com/docs/usage/security: HMAC of the address and the sorted fields, each name before its value. SHA-1, or
- * SHA-256 where a webhook rule of the account says so.
- */
-function twilioWebhook(
-  key: string,
-  url: string,
-  replays: Replays,
-  { headers, body }: Delivery,
-): Message | undefined {
-  const fields = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const settings = headers['x-twilio-webhooks-signature-settings'] ?? '';
-  const algorithm = /algorithm=HMAC_SHA256/i.test(settings) ? 'sha256' : 'sha1';
-  const given = headers['x-twilio-signature'] ?? '';
-  const signed = (address: string) => hmac(algorithm, key, address + fields.flat().join('')).digest('base64');
-  if (!addresses(url).some((address) => sameText(given, signed(address)))) return undefined;
-  const { MessageSid, From, Body } = twilioForm.parse(Object.fromEntries(fields));
-  // The signature has no time in it: an id counts once.
-  if (!replays.isNew(MessageSid)) return undefined;
-  return { id: MessageSid, from: From, text: Body, arrived: Date.now() };
 }
 
 const androidEvent = z.object({

@@ -6,6 +6,8 @@ import { ToolError } from '../../kit/tool.ts';
 /** A request as a signature covers it. */
 export interface Delivery {
   headers: Record<string, string>;
+  /** As it was asked for, without the question mark. */
+  query: string;
   body: string;
 }
 
@@ -84,7 +86,7 @@ export class Webhooks {
 
   /** Who is no sender of ours learns nothing: not which names exist, nor why a signature is wrong. */
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const name = /^\/sms\/([\w-]{1,40})(?:\?.*)?$/.exec(request.url ?? '')?.[1] ?? '';
+    const [, name = '', query = ''] = /^\/sms\/([\w-]{1,40})(?:\?(.*))?$/.exec(request.url ?? '') ?? [];
     const receivers = [...(this.#receivers.get(name) ?? [])];
     const end = (status: number, type = 'text/plain', body = '') =>
       void response.writeHead(status, { 'content-type': type, connection: 'close' }).end(body);
@@ -98,7 +100,7 @@ export class Webhooks {
       const headers = Object.fromEntries(
         Object.entries(request.headers).map(([key, value]) => [key, [value].flat().join(', ')]),
       );
-      const answers = await Promise.all(receivers.map((receive) => receive({ headers, body })));
+      const answers = await Promise.all(receivers.map((receive) => receive({ headers, query, body })));
       const taken = answers.find((answer) => answer !== undefined);
       if (taken) end(200, taken.type, taken.body);
       else end(403);
