@@ -17,6 +17,8 @@ const CONNECT_MS = 10_000;
  * connection that is silent for longer is given up.
  */
 const LIMITS = { idleMs: 60_000, silenceMs: 75_000 };
+/** A server that cannot tell of new mail is asked so often; the library does it once in `idleMs`. */
+const ASK_MS = 3_000;
 /** Between our clock and the mail server's. */
 const SKEW_MS = 120_000;
 const MOST_NEW = 50;
@@ -151,6 +153,11 @@ async function follow(
   let { client, box } = await open();
   const firstNew = box.uidNext;
   const waiting = new AbortController();
+  const asking = async (client: ImapFlow) => {
+    await sleep(ASK_MS, undefined, { signal: waiting.signal }).catch(() => undefined);
+    if (!state.closed) await client.noop();
+    return true;
+  };
   // What is there already counts only by its age; what comes is told by EXISTS, which ends the IDLE.
   const stay = async (first: { begun: () => void; failed: (error: unknown) => void }) => {
     let pause = 500;
@@ -158,6 +165,7 @@ async function follow(
       try {
         let from: From = { sequence: Math.max(1, box.exists - MOST_NEW + 1) };
         let more = true;
+        let tells = client.capabilities.has('IDLE');
         client.on('exists', () => {
           more = true;
           // Any command ends an IDLE.
@@ -169,10 +177,10 @@ async function follow(
             from = await look(client, from, { config, folder, ears, seen, firstNew });
             continue;
           }
-          const idling = client.idle();
+          const idling = tells ? client.idle() : asking(client);
           first.begun();
           pause = 500;
-          await idling;
+          if ((await idling) === false) tells = false;
         }
       } catch (error) {
         if (!state.closed) log.debug(`mailbox ${name}: ${reason(error)}`);
