@@ -1,4 +1,4 @@
-import type { Configuration, TokenEndpointResponse } from 'openid-client';
+import type { ClientAuth, Configuration, TokenEndpointResponse } from 'openid-client';
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import { z } from 'zod';
@@ -12,6 +12,8 @@ const oauthClient = z.object({
   issuer: z.string(),
   client_id: z.string(),
   client_secret: z.string().optional(),
+  /** How the secret is sent, where the provider has it registered so; unset: as its description says. */
+  client_auth: z.enum(['basic', 'post']).optional(),
   scope: z.string(),
   /** Sent with the authorization request; Google gives no refresh token without `access_type`. */
   extra: z.record(z.string(), z.string()).default({}),
@@ -125,9 +127,12 @@ export async function keepTokens(
   return tokens;
 }
 
-/** The provider as it describes itself (OpenID Connect Discovery, else RFC 8414); its issuer must be the one asked for. */
+/**
+ * The provider as it describes itself (OpenID Connect Discovery, else RFC 8414: what gives no identities, as the
+ * authorization servers of many MCP servers, has the latter alone); its issuer must be the one asked for.
+ */
 export async function oauthConfiguration(client: OauthClient): Promise<Configuration> {
-  const { allowInsecureRequests, ClientSecretPost, discovery, None } = await import('openid-client');
+  const { allowInsecureRequests, ClientError, discovery } = await import('openid-client');
   const issuer = new URL(client.issuer);
   const local = issuer.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(issuer.hostname);
   if (issuer.protocol !== 'https:' && !local) {
@@ -137,15 +142,41 @@ export async function oauthConfiguration(client: OauthClient): Promise<Configura
   }
   if (client.client_secret)
     registerSecret(client.client_secret, { label: `${client.client_id} client secret` });
-  const auth = client.client_secret === undefined ? None() : ClientSecretPost(client.client_secret);
+  const auth = await authentication(client);
   const execute = local ? { execute: [allowInsecureRequests] } : {};
+  const described = (algorithm: 'oidc' | 'oauth2') =>
+    discovery(issuer, client.client_id, undefined, auth, { timeout: CALL_S, algorithm, ...execute });
   try {
-    return await discovery(issuer, client.client_id, undefined, auth, { timeout: CALL_S, ...execute });
+    return await described('oidc').catch(async (error: unknown) => {
+      // An answer that is no description: there may be one at the other address.
+      const answered = error instanceof ClientError && error.cause instanceof Response;
+      if (!answered || issuer.pathname.includes('/.well-known/')) throw error;
+      return await described('oauth2').catch(() => {
+        throw error;
+      });
+    });
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+    const cause = error instanceof Error ? error.cause : undefined;
+    const other = otherIssuer.safeParse(cause).data?.body.issuer;
+    const more =
+      other !== undefined ? `: it calls itself ${other}` : cause instanceof Error ? `: ${cause.message}` : '';
     const why = error instanceof Error ? error.message : 'no answer';
     throw new ToolError(
-      `${client.issuer} did not describe itself as an OAuth provider (${why}${cause}). Check the issuer.`,
+      `${client.issuer} did not describe itself as an OAuth provider (${why}${more}). Check the issuer.`,
     );
   }
+}
+
+const otherIssuer = z.object({ body: z.object({ issuer: z.string().max(300) }) });
+
+/** Unless told otherwise in the body, where the provider takes that; the header all must take (RFC 6749, 2.3.1; RFC 8414, 2). */
+async function authentication({ client_secret, client_auth }: OauthClient): Promise<ClientAuth> {
+  const { ClientSecretBasic, ClientSecretPost, None } = await import('openid-client');
+  if (client_secret === undefined) return None();
+  const [post, basic] = [ClientSecretPost(client_secret), ClientSecretBasic(client_secret)];
+  return (provider, ...request) => {
+    const offered = provider.token_endpoint_auth_methods_supported?.includes('client_secret_post');
+    const inBody = client_auth === undefined ? offered : client_auth === 'post';
+    return (inBody ? post : basic)(provider, ...request);
+  };
 }

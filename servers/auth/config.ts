@@ -48,9 +48,18 @@ const oauth = z.object({
   issuer: z.string().optional(),
   client_id: z.string(),
   client_secret: secretRef.optional(),
+  client_auth: z.enum(['basic', 'post']).optional(),
   scope: z.string().optional(),
   /** How a person signs in; unset: by a device code where the provider has them, else in a browser here. */
   flow: z.enum(['device', 'browser']).optional(),
+  /** As it is registered at a provider that wants it exact; unset: a free port of 127.0.0.1, which RFC 8252 (7.3) has allowed. */
+  redirect_uri: z
+    .string()
+    .regex(
+      /^http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?\/[\w./-]*$/,
+      'expected an address of this computer such as http://127.0.0.1:8914/callback',
+    )
+    .optional(),
 });
 
 /** Settings of the auth server: `servers.auth` in kuznia.json, or the environment. */

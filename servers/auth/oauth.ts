@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   keepTokens,
@@ -40,7 +40,7 @@ export async function clientOf(
   name: string,
   config: OauthConfig | undefined,
   resolve: typeof resolveSecret,
-): Promise<OauthClient & { flow: OauthConfig['flow'] }> {
+): Promise<OauthClient & Pick<OauthConfig, 'flow' | 'redirect_uri'>> {
   if (!config) {
     throw new ToolError(
       `There is no provider ${name}. Add it in kuznia.json: servers.auth.oauth.${name}, with client_id, and preset or issuer.`,
@@ -55,7 +55,9 @@ export async function clientOf(
     client_id: config.client_id,
     scope: config.scope ?? preset?.scope ?? 'openid offline_access',
     extra: preset?.extra ?? {},
+    client_auth: config.client_auth,
     flow: config.flow ?? preset?.flow,
+    redirect_uri: config.redirect_uri,
     ...(config.client_secret !== undefined && { client_secret: await resolve(config.client_secret) }),
   };
 }
@@ -64,7 +66,7 @@ export async function clientOf(
 export async function signIn(
   home: string,
   name: string,
-  { flow, ...client }: Awaited<ReturnType<typeof clientOf>>,
+  { flow, redirect_uri, ...client }: Awaited<ReturnType<typeof clientOf>>,
   show: (prompt: SignInPrompt) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -72,7 +74,8 @@ export async function signIn(
   const device = provider.serverMetadata().device_authorization_endpoint !== undefined;
   const by = flow ?? (device ? 'device' : 'browser');
   try {
-    await (by === 'device' ? deviceFlow : browserFlow)(home, name, client, provider, show, signal);
+    if (by === 'device') await deviceFlow(home, name, client, provider, show, signal);
+    else await browserFlow(home, name, client, provider, show, signal, redirect_uri);
   } catch (error) {
     if (error instanceof ToolError || signal.aborted) throw error;
     const { AuthorizationResponseError, ResponseBodyError } = await import('openid-client');
@@ -83,7 +86,7 @@ export async function signIn(
     const known: Record<string, string> = {
       access_denied: 'it was declined',
       expired_token: 'the code expired before it was typed',
-      invalid_client: `the provider does not know client_id ${client.client_id} with this secret`,
+      invalid_client: `the provider does not know client_id ${client.client_id} with this secret, or wants it sent otherwise (servers.auth.oauth.${name}.client_auth: basic or post)`,
       invalid_scope: `the provider does not give the scope "${client.scope}"`,
     };
     const why =
@@ -100,6 +103,7 @@ type Flow = (
   provider: Provider,
   show: (prompt: SignInPrompt) => void,
   signal: AbortSignal,
+  redirectUri?: string,
 ) => Promise<void>;
 
 /** RFC 8628. */
@@ -116,7 +120,7 @@ const deviceFlow: Flow = async (home, name, client, provider, show, signal) => {
 };
 
 /** RFC 8252: the person's own browser, PKCE (RFC 7636), and a redirect to a port of loopback that is open until then. */
-const browserFlow: Flow = async (home, name, client, provider, show, signal) => {
+const browserFlow: Flow = async (home, name, client, provider, show, signal, redirectUri) => {
   const {
     authorizationCodeGrant,
     buildAuthorizationUrl,
@@ -127,9 +131,7 @@ const browserFlow: Flow = async (home, name, client, provider, show, signal) => 
   const verifier = randomPKCECodeVerifier();
   const state = randomState();
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const redirect = `http://127.0.0.1:${addressOf(server.address()).port}/callback`;
+  const redirect = await listening(server, new URL(redirectUri ?? 'http://127.0.0.1/callback'), name);
   const url = buildAuthorizationUrl(provider, {
     ...client.extra,
     redirect_uri: redirect,
@@ -146,7 +148,7 @@ const browserFlow: Flow = async (home, name, client, provider, show, signal) => 
         () =>
           reject(
             new ToolError(
-              `Nobody signed in within ${BROWSER_MS / 60_000} minutes. Try again: kuznia login ${name}`,
+              `Nobody signed in within ${BROWSER_MS / 60_000} minutes. Try again: kuznia login ${name}. If the provider refused the redirect, register http://127.0.0.1/callback there, or set servers.auth.oauth.${name}.redirect_uri to what is registered.`,
             ),
           ),
         { once: true },
@@ -154,7 +156,8 @@ const browserFlow: Flow = async (home, name, client, provider, show, signal) => 
       server.on('request', (request, response) => {
         const asked = new URL(request.url ?? '/', redirect);
         // Another page may call this port: only the answer with our state ends the wait.
-        const ours = asked.pathname === '/callback' && asked.searchParams.get('state') === state;
+        const ours =
+          asked.pathname === new URL(redirect).pathname && asked.searchParams.get('state') === state;
         response
           .writeHead(ours ? 200 : 404, { 'content-type': 'text/html; charset=utf-8', connection: 'close' })
           .end(ours ? '<!doctype html><title>Kuźnia</title><p>Done: you can close this page.' : '');
@@ -173,6 +176,21 @@ const browserFlow: Flow = async (home, name, client, provider, show, signal) => 
     server.close();
   }
 };
+
+/** Opens the port of the redirect, a free one where it names none; gives the redirect with it. */
+async function listening(server: Server, redirect: URL, name: string): Promise<string> {
+  const host = redirect.hostname === '[::1]' ? '::1' : '127.0.0.1';
+  server.listen(Number(redirect.port), host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw new ToolError(
+      `The answer of the sign-in cannot be taken at ${redirect.origin} (${error instanceof Error ? error.message : 'it cannot be opened'}). End what listens there, or change servers.auth.oauth.${name}.redirect_uri.`,
+    );
+  }
+  redirect.port = String(addressOf(server.address()).port);
+  return redirect.href;
+}
 
 function addressOf(address: string | AddressInfo | null): AddressInfo {
   if (typeof address === 'object' && address) return address;
