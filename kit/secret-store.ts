@@ -10,6 +10,7 @@ import {
   StoreError,
   type IdentityPlace,
 } from './secret-identity.ts';
+import { isAlive } from './alive.ts';
 import { codeOf, withLock } from './secret-lock.ts';
 import { replaceFile } from './secret-write.ts';
 
@@ -91,9 +92,12 @@ export class SecretStore {
   /** What writers that were killed left behind; under the lock, so that none of it is in use. */
   #sweep(): void {
     for (const name of readdirSync(this.#folder)) {
-      if (/^store\.(age|age\.last|json)\.\d+\.[0-9a-f]{12}$/.test(name)) {
-        rmSync(join(this.#folder, name), { force: true });
-      }
+      const waits = /^lock\.(\d+)\.[0-9a-f]{16}$/.exec(name)?.[1];
+      const left =
+        waits === undefined
+          ? /^(?:store\.(?:age|age\.last|json)|identity\.txt)\.\d+\.[0-9a-f]{12}$|^lock\.dead\./.test(name)
+          : !isAlive(Number(waits));
+      if (left) rmSync(join(this.#folder, name), { force: true });
     }
   }
 

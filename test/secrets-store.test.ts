@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -140,6 +149,24 @@ test('a writer that is killed at any instant leaves the old state or the new', a
     assert.ok(kept === done || kept === done + 1, `${kept} kept, ${done} told`);
   }
   await keep(home, { after: { value: 'kzcanary-after-1' } });
+});
+
+test('what killed writers left is swept by the next, keys first; who still waits for the lock is not disturbed', async (t) => {
+  const home = authHome(t);
+  await keep(home, { one: { value: 'x' } });
+  const dead = 2 ** 22 + 1; // past any process id
+  const left = [
+    `identity.txt.${dead}.0123456789ab`,
+    `store.age.${dead}.0123456789ab`,
+    `lock.${dead}.0123456789abcdef`,
+    'lock.dead.0123456789ab',
+  ];
+  const waiting = `lock.${process.ppid}.0123456789abcdef`;
+  const folder = join(home, 'secrets');
+  for (const name of [...left, waiting]) writeFileSync(join(folder, name), 'AGE-SECRET-', { mode: 0o600 });
+  await keep(home, { two: { value: 'y' } });
+  const there = readdirSync(folder);
+  assert.deepEqual([left.filter((name) => there.includes(name)), there.includes(waiting)], [[], true]);
 });
 
 test('kuznia secret: values come by a pipe, are never shown, and lists hold none', async (t) => {
