@@ -5,7 +5,7 @@ import { Jobs } from './jobs.ts';
 import type { JournalEntry } from './journal.ts';
 import { forgedListing, hasDryRun, listing, type Listing } from './listing.ts';
 import { internalError } from './log.ts';
-import { redact, redactKnown } from './secrets.ts';
+import { redact, redactKnown, redactValue } from './secrets.ts';
 import {
   ToolError,
   type Catalogue,
@@ -220,18 +220,8 @@ function finish<Deps>(tool: Callable<Deps>, found: JsonObject): Outcome {
       `The result of ${tool.name} has ${text.length} characters; the limit is ${MAX_RESULT_CHARS}. Ask for a smaller part.`,
     );
   }
-  const safe = redactKnown(text);
-  return safe === text ? { kind: 'value', text, value } : { kind: 'value', ...reparsed(safe, value) };
-}
-
-/** The redacted value; redaction of the whole text sees names beside values, but may cut through its quotes. */
-function reparsed(safe: string, value: JsonObject): { text: string; value: JsonObject } {
-  try {
-    return { text: safe, value: asObject(JSON.parse(safe)) };
-  } catch {
-    const text = JSON.stringify(value, (_key, part) => (typeof part === 'string' ? redactKnown(part) : part));
-    return { text, value: asObject(JSON.parse(text)) };
-  }
+  const safe = redactValue(value);
+  return { kind: 'value', text: safe === value ? text : JSON.stringify(safe), value: safe };
 }
 
 const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');

@@ -54,6 +54,20 @@ export function redactShorts(
   });
 }
 
+export const hasShorts = () => shorts.size > 0;
+
+/** Short secrets in a reading of a text, whose escapes hid them: whoever writes digits so means to. */
+export function shortsIn(read: string): { from: number; to: number; shown: string }[] {
+  const now = Date.now();
+  if (shorts.size === 0) return [];
+  if (!compiled || compiled.until < now) compiled = compile(now);
+  return [...read.matchAll(compiled.pattern)].flatMap(({ 0: found, index }) => {
+    const short = shorts.get(found);
+    const live = short !== undefined && short.until >= now;
+    return live ? [{ from: index, to: index + found.length, shown: `[secret:${short.label}]` }] : [];
+  });
+}
+
 function compile(now: number): { pattern: RegExp; until: number } {
   for (const [form, { until }] of shorts) if (until < now) shorts.delete(form);
   const forms = [...shorts.keys()].sort((a, b) => b.length - a.length);
@@ -67,11 +81,15 @@ function compile(now: number): { pattern: RegExp; until: number } {
   };
 }
 
+/** `"iid":"`, `"ids":["1","` */
+const NAMED_ID = /(?:^|["_])(?:i?ids?|number|sha|ref)"\s*:\s*(?:\[\s*(?:"[^"]{0,20}",\s*)*)?"$/i;
+
 function isId(text: string, at: number, end: number, inString: boolean): boolean {
   if (!inString) return true;
   const before = text.slice(Math.max(0, at - 80), at);
-  if (/(?:^|["_])(?:i?id|number|sha|ref)"\s*:\s*"$/i.test(before) && text[end] === '"') return true;
-  if (/[\w)\]]\/$/.test(before)) return true;
+  if (text[end] === '"' && NAMED_ID.test(before)) return true;
+  // Of a path, or of a place in a page (`#note_123456`).
+  if (/[\w)\]](?:\\{0,3}\/|%2f)$|#[a-z]{1,20}[_-]$/i.test(before)) return true;
   // The origin-bound format of codes reads `@example.com #123456`.
   if (/[#!]$/.test(before) && !/@[\w.-]+ [#!]$/.test(before)) return true;
   const token =

@@ -25,7 +25,7 @@ const named: Record<string, string> = {
 };
 
 /** Bytes, one a character: percent-encoding splits what is more than one byte in UTF-8. */
-const bytesOf = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
+export const bytesOf = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
 
 function meant(escape: string): string {
   const short = named[escape.toLowerCase()];
@@ -69,26 +69,28 @@ function read({ text, at }: Layer): Layer | undefined {
 
 const placeOf = (at: Layer['at'], index: number) => (at ? (at[index] ?? 0) : index);
 
-/** The text without the values that a reading of it holds. */
-export function cutEscaped(text: string, values: { value: string; shown: string }[]): string {
-  if (values.length === 0 || !worthwhile.test(text)) return text;
+/** Something secret in a reading, and what is shown in its place. */
+export interface Found {
+  from: number;
+  to: number;
+  shown: string;
+}
+
+/** The text without what `find` finds in a reading of it; what is written without escapes is looked for before. */
+export function cutEscaped(text: string, find: (read: string) => Found[]): string {
+  if (!worthwhile.test(text)) return text;
   const whole = bytesOf(text);
-  const cuts: { from: number; to: number; shown: string }[] = [];
+  const cuts: Found[] = [];
   let layer: Layer | undefined = { text: whole };
   const layers = text.length > LONG ? 1 : LAYERS;
   for (let depth = 0; depth < layers; depth++) {
     layer = read(layer);
     if (!layer) break;
-    for (const { value, shown } of values) {
-      const sought = bytesOf(value);
-      for (
-        let found = layer.text.indexOf(sought);
-        found >= 0;
-        found = layer.text.indexOf(sought, found + sought.length)
-      ) {
-        const [from, to] = [placeOf(layer.at, found), placeOf(layer.at, found + sought.length)];
-        if (!cuts.some((cut) => cut.from < to && from < cut.to)) cuts.push({ from, to, shown });
-      }
+    for (const found of find(layer.text)) {
+      const [from, to] = [placeOf(layer.at, found.from), placeOf(layer.at, found.to)];
+      const written = to - from !== found.to - found.from;
+      if (written && !cuts.some((cut) => cut.from < to && from < cut.to))
+        cuts.push({ from, to, shown: found.shown });
     }
   }
   if (cuts.length === 0) return text;

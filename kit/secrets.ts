@@ -2,8 +2,9 @@
  * Secrets by name, and their removal from everything that is written for people, models or files.
  * Imports nothing heavy: every server loads it at start, and the store when a secret is first resolved.
  */
-import { addShort, redactShorts } from './secret-codes.ts';
-import { cutEscaped } from './secret-escapes.ts';
+import { addShort, hasShorts, redactShorts, shortsIn } from './secret-codes.ts';
+import { isObject } from './json.ts';
+import { bytesOf, cutEscaped, type Found } from './secret-escapes.ts';
 import { ToolError } from './tool.ts';
 
 /** A place that knows secrets by name: the store, the environment. */
@@ -80,14 +81,17 @@ interface Needle {
   /** Of a regular expression. */
   source: string;
   label: string;
-  /** Byte by byte in numbers: looked for only where there are such. */
-  numbers: boolean;
+  /** Byte by byte in numbers, or base64 in lines: looked for only where there are such. */
+  kind: Kind;
 }
+
+const KINDS = ['text', 'numbers', 'lines'] as const;
+type Kind = (typeof KINDS)[number];
 
 const values = new Set<string>();
 const needles = new Map<string, Needle>();
 const long: { value: string; shown: string }[] = [];
-let registered: { texts: Sought; numbers: Sought } | undefined;
+let registered: Record<Kind, Sought> | undefined;
 
 const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 const anyCase = (text: string) => text.replace(/[a-f]/g, (c) => `[${c}${c.toUpperCase()}]`);
@@ -99,8 +103,9 @@ const anyCase = (text: string) => text.replace(/[a-f]/g, (c) => `[${c}${c.toUppe
 export function registerSecret(value: string, { label }: { label: string }): void {
   if (value.length < 4 || values.has(value)) return;
   values.add(value);
-  const add = (text: string, least: number, source = literal(text), numbers = false) => {
-    if (text.length >= least && !needles.has(text)) needles.set(text, { source, label, numbers });
+  const add = (text: string, least: number, source = literal(text), kind: Kind = 'text') => {
+    const key = `${kind} ${text}`;
+    if (text.length >= least && !needles.has(key)) needles.set(key, { source, label, kind });
   };
   if (value.length < 8) addShort(value, label);
   else long.push({ value, shown: `[secret:${label}]` });
@@ -125,8 +130,8 @@ export function registerSecret(value: string, { label }: { label: string }): voi
   }
   // Capitals or not, byte by byte or in one; and as Node shows a Buffer.
   const pairs = bytes.toString('hex').match(/../g) ?? [];
-  add(pairs.join(''), 8, pairs.map(anyCase).join('[ :-]?'), true);
-  add(bytes.join(','), 16, [...bytes].join(',\\s{0,20}'), true);
+  add(pairs.join(''), 8, pairs.map(anyCase).join('[ :-]?'), 'numbers');
+  add(bytes.join(','), 16, [...bytes].join(',\\s{0,20}'), 'numbers');
   const wide = Buffer.from(value, 'utf16le');
   if (value.length >= 8) add(wide.toString('latin1'), 16);
   // Where the value begins inside a base64 text decides its form: three, by the bytes before it modulo 3
@@ -145,6 +150,8 @@ export function registerSecret(value: string, { label }: { label: string }): voi
     const end = bits % 6 === 0 ? '' : '[A-Za-z0-9+/_-]?={0,2}';
     for (const form of [text, text.replaceAll('+', '-').replaceAll('/', '_')])
       add(form, 8, literal(form) + end);
+    // A program that encodes a file breaks its lines, and the value with them.
+    add(text, 16, Array.from(text, literal).join(BREAK) + end, 'lines');
   }
 }
 
@@ -156,20 +163,27 @@ interface Sought {
   longestFirst: Needle[];
 }
 
-// Two expressions, since the first is much faster while it is made of literals.
+// Several expressions, since the first is much faster while it is made of literals.
 function compile(): NonNullable<typeof registered> {
   const longestFirst = [...needles].sort(([a], [b]) => b.length - a.length).map(([, needle]) => needle);
-  const sought = (numbers: boolean) => {
-    const these = longestFirst.filter((needle) => needle.numbers === numbers);
+  const sought = (kind: Kind) => {
+    const these = longestFirst.filter((needle) => needle.kind === kind);
     return {
       pattern: new RegExp(these.map(({ source }) => source).join('|') || '(?!)', 'g'),
       longestFirst: these,
     };
   };
-  return { texts: sought(false), numbers: sought(true) };
+  return { text: sought('text'), numbers: sought('numbers'), lines: sought('lines') };
 }
 
-const someNumbers = /(?:[0-9a-f]{2}[ :-]?){8}|(?:\d{1,3},\s{0,20}){7}/i;
+/** Where a line of base64 may end, as it is or in JSON. */
+const BREAK = '(?:\\s|\\\\[rn]){0,4}';
+const worthALook: Record<Kind, RegExp> = {
+  text: /^/,
+  numbers: /(?:[0-9a-f]{2}[ :-]?){8}|(?:\d{1,3},\s{0,20}){7}/i,
+  // RFC 2045 (6.8) breaks after 76 characters, RFC 7468 after 64.
+  lines: /[A-Za-z0-9+/]{60}(?:\s|\\[rn])/,
+};
 
 // Tokens that their own shape gives away, so that one nobody registered is not written either. Each starts at a
 // literal and is bounded or anchored, so that hostile text costs linear time.
@@ -212,12 +226,50 @@ export function redactKnown(text: string): string {
   return redactShorts(redactLong(text), { ids: true });
 }
 
+/** The same for a value as JSON has it: its strings, the names of its fields, its lists of bytes. */
+export function redactValue<T>(value: T): T {
+  const text = JSON.stringify(value);
+  if (text === undefined) return value;
+  const safe = redactKnown(text);
+  if (safe === text) return value;
+  try {
+    // The whole text says which number is whose; but what was taken out may have held a quote.
+    return JSON.parse(safe);
+  } catch {
+    return JSON.parse(JSON.stringify(withoutSecrets(JSON.parse(text))));
+  }
+}
+
+function withoutSecrets(value: unknown): unknown {
+  if (typeof value === 'string') return redactKnown(value);
+  if (Array.isArray(value)) {
+    const bytes = value.every((one) => typeof one === 'number') ? JSON.stringify(value) : '';
+    const safe = redactKnown(bytes);
+    return safe === bytes ? value.map(withoutSecrets) : safe;
+  }
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => [redactKnown(name), withoutSecrets(part)]),
+  );
+}
+
 function redactLong(text: string): string {
-  if (needles.size === 0) return text;
+  if (needles.size === 0) return hasShorts() ? cutEscaped(text, shortsIn) : text;
   registered ??= compile();
-  const { texts, numbers } = registered;
-  const clean = cut(text, texts);
-  return cutEscaped(someNumbers.test(clean) ? cut(clean, numbers) : clean, long);
+  let clean = text;
+  for (const kind of KINDS) if (worthALook[kind].test(clean)) clean = cut(clean, registered[kind]);
+  return cutEscaped(clean, (read) => [...longIn(read), ...shortsIn(read)]);
+}
+
+/** In a reading of a text, where each byte is a character. */
+function longIn(read: string): Found[] {
+  return long.flatMap(({ value, shown }) => {
+    const sought = bytesOf(value);
+    const found: Found[] = [];
+    for (let at = read.indexOf(sought); at >= 0; at = read.indexOf(sought, at + sought.length))
+      found.push({ from: at, to: at + sought.length, shown });
+    return found;
+  });
 }
 
 function cut(text: string, { pattern, longestFirst }: Sought): string {

@@ -1,3 +1,4 @@
+import { redactKnown, redactValue } from '../../kit/secrets.ts';
 import type { Client } from '@modelcontextprotocol/client';
 import type { HostPrompt, HostResource, PromptText, ResourceText } from './link-types.ts';
 
@@ -22,18 +23,19 @@ export class Offers {
       client.listResourceTemplates(undefined, options).catch(() => ({ resourceTemplates: [] })),
     ]);
     const server = this.#server;
-    return [
+    return redactValue([
       ...resources.map(({ uri, name, title, description, mimeType }) => {
         return { server, uri, name, title, description, mimeType, template: false };
       }),
       ...resourceTemplates.map(({ uriTemplate: uri, name, title, description, mimeType }) => {
         return { server, uri, name, title, description, mimeType, template: true };
       }),
-    ];
+    ]);
   }
 
   async read(uri: string, signal: AbortSignal): Promise<ResourceText> {
-    const { contents } = await this.#client.readResource({ uri }, { signal, timeout: LIST_MS });
+    const answer = await this.#client.readResource({ uri }, { signal, timeout: LIST_MS });
+    const { contents } = redactValue(answer);
     const text = contents.map((part) => ('text' in part ? part.text : `[binary: ${part.uri}]`)).join('\n');
     return { text, mimeType: contents[0]?.mimeType, contents };
   }
@@ -48,13 +50,14 @@ export class Offers {
     if (!this.#client.getServerCapabilities()?.completions) return [];
     const ref = { type: 'ref/resource' as const, uri };
     const asked = { ref, argument, context: { arguments: known } };
-    return (await this.#client.complete(asked, { signal, timeout: LIST_MS })).completion.values;
+    const { completion } = await this.#client.complete(asked, { signal, timeout: LIST_MS });
+    return completion.values.map(redactKnown);
   }
 
   async prompts(signal: AbortSignal): Promise<HostPrompt[]> {
     if (!this.#client.getServerCapabilities()?.prompts) return [];
     const { prompts } = await this.#client.listPrompts(undefined, { signal, timeout: LIST_MS });
-    return prompts.map(({ name, description = '', arguments: args = [] }) => ({
+    return redactValue(prompts).map(({ name, description = '', arguments: args = [] }) => ({
       server: this.#server,
       name,
       description,
@@ -68,7 +71,7 @@ export class Offers {
 
   async prompt(name: string, args: Record<string, string>, signal: AbortSignal): Promise<PromptText> {
     const asked = { name, arguments: args };
-    const { messages } = await this.#client.getPrompt(asked, { signal, timeout: LIST_MS });
+    const { messages } = redactValue(await this.#client.getPrompt(asked, { signal, timeout: LIST_MS }));
     const text = messages
       .map(({ content }) => (content.type === 'text' ? content.text : `[${content.type}]`))
       .join('\n');

@@ -1,8 +1,8 @@
-import type { CallToolResult, Client, ContentBlock } from '@modelcontextprotocol/client';
+import type { CallToolResult, Client } from '@modelcontextprotocol/client';
 import { z } from 'zod';
 import type { CallResult, HostTool } from './link-types.ts';
 import { isObject } from '../../kit/json.ts';
-import { redactKnown } from '../../kit/secrets.ts';
+import { redactValue } from '../../kit/secrets.ts';
 import type { JsonObject } from '../../kit/tool.ts';
 import { matches } from '../approvals/pattern.ts';
 import { visible } from '../terminal/text.ts';
@@ -65,7 +65,7 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
     const params = cursor === undefined ? {} : { cursor };
     // Our own schema: the SDK's would refuse the whole list for one bad tool, and compile every output schema.
     const answer = await client.request({ method: 'tools/list', params }, page, { signal });
-    for (const raw of answer.tools) {
+    for (const raw of redactValue(answer.tools)) {
       const one = listed.safeParse(raw).data;
       if (!one || seen.has(one.name)) continue;
       if (server.tools && !matches(server.tools, one.name)) continue;
@@ -94,13 +94,12 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
   return found;
 }
 
-const object = z.record(z.string(), z.unknown());
 /**
  * A call's result as the host knows it: text, pictures apart, and whether others wrote in it. A server may repeat what it
  * was started with: nothing that is secret here is left in it.
  */
 export function asResult(result: CallToolResult, foreign: boolean): CallResult {
-  const content = result.content.map(safePart);
+  const { content, structuredContent, isError } = redactValue(result);
   const images = content.flatMap((part) =>
     part.type === 'image' ? [{ data: part.data, mimeType: part.mimeType }] : [],
   );
@@ -114,33 +113,13 @@ export function asResult(result: CallToolResult, foreign: boolean): CallResult {
       return part.type === 'resource_link' ? `[resource ${part.uri}: ${part.name}]` : `[${part.type}]`;
     })
     .join('\n');
-  const given = isObject(result.structuredContent) ? result.structuredContent : undefined;
-  const value = given && withoutSecrets(given, text);
+  const value = isObject(structuredContent) ? structuredContent : undefined;
   return {
-    ok: result.isError !== true,
+    ok: isError !== true,
     text,
     content,
     value,
     ...(images.length > 0 && { images }),
     ...((foreign || typeof value?.['untrusted'] === 'string') && { untrusted: true }),
   };
-}
-
-function safePart(part: ContentBlock): ContentBlock {
-  if (part.type === 'text') {
-    const text = redactKnown(part.text);
-    return text === part.text ? part : { ...part, text };
-  }
-  if (part.type !== 'resource' || !('text' in part.resource)) return part;
-  return { ...part, resource: { ...part.resource, text: redactKnown(part.resource.text) } };
-}
-
-/** Nothing is copied where nothing is secret; most values are told in the text too, which was looked through already. */
-function withoutSecrets(value: JsonObject, safe: string): JsonObject {
-  const whole = JSON.stringify(value);
-  if (whole === safe || redactKnown(whole) === whole) return value;
-  const text = JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'string' ? redactKnown(part) : part,
-  );
-  return object.parse(JSON.parse(text));
 }

@@ -3,7 +3,7 @@ import type { Progress, Transport } from '@modelcontextprotocol/client';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../../kit/journal.ts';
-import { redact } from '../../kit/secrets.ts';
+import { redact, redactKnown, redactValue } from '../../kit/secrets.ts';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
 import { untilAborted, within } from '../../kit/within.ts';
@@ -152,7 +152,7 @@ export class Link {
       client.setRequestHandler('elicitation/create', async ({ params }) => {
         const call = this.#calls.getStore() ?? onlyAsker(this.#running, this.#asking);
         if (call) this.#asking.add(call);
-        return answerForm(params, call).finally(() => call && this.#asking.delete(call));
+        return answerForm(redactValue(params), call).finally(() => call && this.#asking.delete(call));
       });
       await client.connect(open.transport, { timeout: START_MS, signal: this.#closing.signal });
       // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has nothing else
@@ -264,7 +264,7 @@ export class Link {
         timeout: this.#door.callMs ?? CALL_MS,
         maxTotalTimeout: Math.max(this.#door.callMs ?? 0, MOST_CALL_MS),
         onprogress: ({ progress, total, message }: Progress) =>
-          onProgress?.({ done: progress, total, note: message }),
+          onProgress?.({ done: progress, total, note: message && redactKnown(message) }),
       };
       // What runs in this process keeps the context; where it is never used, Node need not follow each promise.
       const result = await (this.#door.foreign
