@@ -91,7 +91,7 @@ export const command: Command = {
       const { result, text } = await onPage({ name, origins, kinds, keep: kept }, io);
       return done(result, text);
     }
-    const text = totp ? 'otpauth:// URI or seed: ' : `Value of ${name}: `;
+    const text = totp ? 'otpauth:// URI or seed (not shown): ' : `Value of ${name} (not shown): `;
     const given = values.qr === undefined ? { text: await typed(text, io), totp } : { picture: values.qr };
     const { result, text: said } = await kept(given);
     return done(result, said);

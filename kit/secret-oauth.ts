@@ -83,7 +83,8 @@ const again = (name: string, why: string) =>
 /** What is kept of a sign-in. Throws ToolError where nobody signed in. */
 export async function readTokens(home: string, name: string): Promise<OauthTokens> {
   const entry = await secretStore(home).get(name);
-  if (entry?.kind !== 'oauth') throw again(name, 'does not exist');
+  if (entry?.kind !== 'oauth')
+    throw new ToolError(`Nobody has signed in to ${name}. A person does: kuznia login ${name}`);
   const tokens = oauthTokens.parse(JSON.parse(entry.value));
   registerSecret(tokens.access_token, { label: name });
   if (tokens.refresh_token) registerSecret(tokens.refresh_token, { label: `${name} refresh token` });

@@ -49,7 +49,7 @@ test(
     assert.match(found['gone']?.note ?? '', /The mailbox gone \(127\.0\.0\.1\) could not be opened/);
     assert.deepEqual(found['modem'], { ok: true, note: `gammu-smsd, ${inbox}` });
     assert.match(found['phone']?.note ?? '', /secret:\/\/none was not found.*kuznia secret add none/);
-    assert.match(found['site']?.note ?? '', /The sign-in site does not exist.*kuznia login site/);
+    assert.match(found['site']?.note ?? '', /Nobody has signed in to site.*kuznia login site/);
     assert.equal(codes.filter(({ ok }) => ok).length, box ? 2 : 1);
     assert.ok(!/kzcanary/.test(text));
   },

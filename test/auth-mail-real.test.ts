@@ -169,7 +169,7 @@ test(
         const untrusting = await opened(t, box, { ca: undefined });
         assert.match(
           await untrusting.server.fault('auth_expect_code', { origin, from: 'z.example' }),
-          /could not be opened: .*certificate/,
+          /could not be opened: .*certificate.*PEM file: ca in servers\.auth\.mailboxes\.work/,
         );
         const wrong = await opened(t, box, { password: 'secret://wrong' });
         await keep(wrong.home, { wrong: { value: 'not-the-password' } });

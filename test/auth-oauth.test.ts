@@ -118,7 +118,7 @@ test('an MCP server of the configuration gets the token of a sign-in, renewed be
   await new SecretStore(home).update((all) => void delete all['site']);
   const out = await say();
   const [gone] = await sources({ home, env: {} }, signal);
-  assert.match(JSON.stringify(gone), /"ok":false,"note":"The sign-in site does not exist.*kuznia login site/);
+  assert.match(JSON.stringify(gone), /"ok":false,"note":"Nobody has signed in to site.*kuznia login site/);
   assert.ok(!out.ok && /kuznia login site|kuznia secret add site/.test(out.text), out.text);
 });
 
@@ -198,7 +198,7 @@ test('authorization code with PKCE over loopback; the refresh is done once by tw
   const body = new URLSearchParams({ token: last.access_token, client_id: 'kuznia' });
   const dead = await (await fetch(`${issuer}/token/introspection`, { method: 'POST', body })).json();
   assert.deepEqual(dead, { active: false });
-  await assert.rejects(accessToken(home, 'site'), /does not exist.*kuznia login site/);
+  await assert.rejects(accessToken(home, 'site'), /Nobody has signed in to site.*kuznia login site/);
 });
 
 test('an issuer that calls itself otherwise, is in the open or gone is refused', async (t) => {

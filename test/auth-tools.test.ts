@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -6,6 +7,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { auth } from '../servers/auth/definition.ts';
 import { authHome, handleOf, keep, openAuthServer, ticketOf } from './auth-kit.ts';
+import { freePort } from './doubles/mail-dovecot.ts';
 
 const origin = 'https://login.example';
 const entry = {
@@ -75,6 +77,49 @@ test(
     assert.match(
       await server.fault('auth_expect_code', { origin, from: 'a@b.example', source: 'gone' }),
       /could not be opened/,
+    );
+  },
+);
+
+test(
+  'a source that is away does not keep a code from coming by another, and is told',
+  { timeout: 30_000 },
+  async (t) => {
+    const [port, listen] = [await freePort(), await freePort()];
+    const gone = { host: '127.0.0.1', port, user: 'jan', password: 'secret://mail' };
+    const home = authHome(t, {
+      mailboxes: { gone },
+      sms: { phone: { type: 'android', signing_key: 'secret://key' } },
+      listen: `127.0.0.1:${listen}`,
+    });
+    await keep(home, { mail: { value: 'kzcanary-mail-1' }, key: { value: 'kzcanary-key-1' } });
+    const server = await openAuthServer(t, home);
+    const begun = await server.value('auth_expect_code', { origin, from: 'ACME', within_s: 20 });
+    assert.deepEqual(begun['sources'], ['phone']);
+    assert.match(
+      JSON.stringify(begun['away']),
+      /"name":"gone","note":"The mailbox gone .*could not be opened/,
+    );
+    const body = JSON.stringify({
+      event: 'sms:received',
+      id: '1',
+      payload: { message: 'ACME code: 551826', sender: 'ACME' },
+    });
+    const at = String(Math.floor(Date.now() / 1000));
+    const signature = createHmac('sha256', 'kzcanary-key-1')
+      .update(body + at)
+      .digest('hex');
+    const headers = { 'x-timestamp': at, 'x-signature': signature };
+    assert.equal(
+      (await fetch(`http://127.0.0.1:${listen}/sms/phone`, { method: 'POST', body, headers })).status,
+      200,
+    );
+    assert.ok(handleOf(await server.value('auth_wait_code', { ticket: ticketOf(begun) })));
+    // Nothing came, and one did not listen: both are said.
+    const second = await server.value('auth_expect_code', { origin, from: 'ACME', within_s: 5 });
+    assert.match(
+      await server.fault('auth_wait_code', { ticket: ticketOf(second) }),
+      /No code came from ACME within 5 s.*gone did not listen: The mailbox gone/,
     );
   },
 );

@@ -62,17 +62,17 @@ test(
       await tmux('set-buffer', '--', text);
       await tmux('paste-buffer', '-t', 'a');
     };
-    await add('one', /\nValue of one:/, type('kzcanary-typed-1', 'Enter'), /Kept.*exit 0\./s);
+    await add('one', /\nValue of one \(not shown\):/, type('kzcanary-typed-1', 'Enter'), /Kept.*exit 0\./s);
     await add(
       'two --json | cat',
-      /\nValue of two:/,
+      /\nValue of two \(not shown\):/,
       type('kzcanary-typed-2', 'Enter'),
       /"added":"two".*exit 0\./s,
     );
-    await add('three', /\nValue of three:/, type('kzcanary-typed-3', 'C-c'), /exit 130\./);
-    await add('four', /\nValue of four:/, type('', 'C-d'), /Nothing was typed.*exit 2\./s);
+    await add('three', /\nValue of three \(not shown\):/, type('kzcanary-typed-3', 'C-c'), /exit 130\./);
+    await add('four', /\nValue of four \(not shown\):/, type('', 'C-d'), /Nothing was typed.*exit 2\./s);
     const key = '-----BEGIN KEY-----\nkzcanary-pasted-1\nkzcanary-pasted-2\n';
-    await add('five', /\nValue of five:/, paste(key), /Several lines.*exit 2\./s);
+    await add('five', /\nValue of five \(not shown\):/, paste(key), /Several lines.*exit 2\./s);
     await add(
       'six --totp',
       /\notpauth/,

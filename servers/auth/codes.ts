@@ -65,7 +65,12 @@ export const codes = [
       within_s: z.number().min(5).max(1800).default(300),
       sent_s_ago: z.number().min(0).max(900).default(0).describe('also take one that came so long ago'),
     }),
-    output: z.object({ ticket: z.string(), sources: z.array(z.string()), until: z.string() }),
+    output: z.object({
+      ticket: z.string(),
+      sources: z.array(z.string()),
+      away: z.array(z.object({ name: z.string(), note: z.string() })).optional(),
+      until: z.string(),
+    }),
     async run({ origin, from, subject, source, link, within_s, sent_s_ago }, { tickets, sources }) {
       const chosen = sources.filter(({ name }) => source === undefined || name === source);
       if (chosen.length === 0)
@@ -73,7 +78,7 @@ export const codes = [
           source,
           sources.map(({ name }) => name),
         );
-      const { ticket, until } = await tickets.expect({
+      const { ticket, until, listening, away } = await tickets.expect({
         origin: originOf(origin),
         from,
         subject,
@@ -82,7 +87,12 @@ export const codes = [
         withinMs: within_s * 1000,
         sources: chosen,
       });
-      return { ticket, sources: chosen.map(({ name }) => name), until: new Date(until).toISOString() };
+      return {
+        ticket,
+        sources: listening,
+        ...(away.length > 0 && { away }),
+        until: new Date(until).toISOString(),
+      };
     },
   }),
   tool({

@@ -102,8 +102,12 @@ async function connected(
       refusedUntil.set(key, { until, times });
       throw wrongPassword(name, config, until);
     }
+    const why = reason(error).replace(/\s+/g, ' ').slice(0, 200);
+    const mend = /certificate|self.signed|issuer/i.test(why)
+      ? 'Is it the right host? If its certificate is by an authority of your own, name that in a PEM file: ca'
+      : 'Check host, port and security';
     throw new ToolError(
-      `The mailbox ${name} (${config.host}) could not be opened: ${reason(error).replace(/\s+/g, ' ').slice(0, 200)}. Check host, port and security in servers.auth.mailboxes.${name}.`,
+      `The mailbox ${name} (${config.host}) could not be opened: ${why}. ${mend} in servers.auth.mailboxes.${name}.`,
     );
   }
 }

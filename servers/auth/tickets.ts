@@ -55,7 +55,9 @@ export class Tickets {
     this.#handles = handles;
   }
 
-  async expect(expectation: Expectation): Promise<{ ticket: string; until: number }> {
+  async expect(
+    expectation: Expectation,
+  ): Promise<{ ticket: string; until: number; listening: string[]; away: Away[] }> {
     if (this.#open.size >= MOST_TICKETS) {
       throw new ToolError(
         `${MOST_TICKETS} logins wait for a code already. Wait for them with auth_wait_code first.`,
@@ -80,7 +82,13 @@ export class Tickets {
       settle();
       void stop();
     };
-    const late = () => finish(() => reject(none(expectation)));
+    const away = new Map<string, Error>();
+    // A mailbox that is gone does not keep an SMS from coming; where nothing listens any more nothing is waited for.
+    const lost = (name: string, error: Error) => {
+      away.set(name, error);
+      if (away.size === expectation.sources.length) finish(() => reject(error));
+    };
+    const late = () => finish(() => reject(none(expectation, told(away))));
     const timer = setTimeout(late, expectation.withinMs);
     timer.unref();
     const opening = await Promise.allSettled(
@@ -89,7 +97,7 @@ export class Tickets {
           since: Date.now() - expectation.ageMs,
           signal: ending.signal,
           wanted: ({ from, subject }) => fits(expectation, from, subject),
-          failed: (error) => finish(() => reject(error)),
+          failed: (error) => lost(source.name, error),
           heard: (message) => {
             try {
               const arrived = this.#judge(expectation, source, message);
@@ -101,17 +109,20 @@ export class Tickets {
         }),
       ),
     );
-    for (const one of opening) if (one.status === 'fulfilled') listening.push(one.value);
-    const fault = opening.find((one) => one.status === 'rejected');
-    if (fault) {
+    for (const [i, one] of opening.entries()) {
+      if (one.status === 'fulfilled') listening.push(one.value);
+      else lost(expectation.sources[i]?.name ?? '', asError(one.reason));
+    }
+    if (listening.length === 0) {
       await stop();
-      throw fault.reason;
+      throw [...away.values()][0] ?? none(expectation, []);
     }
     if (settled) void stop();
     const ticket = `ticket-${randomBytes(9).toString('base64url')}`;
     this.#open.set(ticket, { expectation, until, outcome, stop });
     setTimeout(() => this.#open.delete(ticket), expectation.withinMs + CODE_MS).unref();
-    return { ticket, until };
+    const heard = expectation.sources.map(({ name }) => name).filter((name) => !away.has(name));
+    return { ticket, until, listening: heard, away: told(away) };
   }
 
   /** Waits for what a ticket stands for. A ticket is good once: a second look would make a second handle. */
@@ -119,7 +130,7 @@ export class Tickets {
     const open = this.#open.get(ticket);
     if (!open) {
       throw new ToolError(
-        'There is no such ticket here: it was used, or has expired. Begin again with auth_expect_code.',
+        'There is no such ticket here: it was used, has expired, or was of another process (each `kuznia call` is one). Begin again with auth_expect_code.',
       );
     }
     const tell = () => progress(Math.max(0, Math.round((open.until - Date.now()) / 1000)));
@@ -225,7 +236,21 @@ function fits({ from, subject }: Expectation, sender: string, title = ''): boole
   );
 }
 
-const none = ({ from, withinMs }: Expectation) =>
+/** A source that does not listen, and why. */
+interface Away {
+  name: string;
+  note: string;
+}
+
+const told = (away: Map<string, Error>): Away[] =>
+  [...away].map(([name, { message }]) => ({ name, note: message }));
+
+const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error(String(reason)));
+
+const none = ({ from, withinMs }: Expectation, away: Away[]) =>
   new ToolError(
-    `No code came from ${from} within ${Math.round(withinMs / 1000)} s. Check the sender (exact address, domain or number), then begin again with auth_expect_code and have the code sent once more.`,
+    [
+      `No code came from ${from} within ${Math.round(withinMs / 1000)} s. Check the sender (exact address, domain or number), then begin again with auth_expect_code and have the code sent once more.`,
+      ...away.map(({ name, note }) => `${name} did not listen: ${note}`),
+    ].join(' '),
   );
