@@ -211,17 +211,23 @@ export function openCommand(
   }
   // Whole lines: of a secret that came in two parts neither would be known for one.
   let rest = '';
+  let skipping = false;
   stderr.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (!skipping) log.debug(`${what}: ${line.trimEnd()}`);
+      skipping = false;
+    }
     if (rest.length > longestLine) {
-      lines.push(rest);
+      // Cut where all that could be a secret was seen whole; what follows in the same line is not told.
+      if (!skipping) log.debug(`${what}: ${redact(rest).slice(0, longestLine / 2)} …`);
+      skipping = true;
       rest = '';
     }
-    for (const line of lines) log.debug(`${what}: ${line.trimEnd()}`);
   });
   stderr.on('end', () => {
-    if (rest !== '') log.debug(`${what}: ${rest}`);
+    if (rest !== '' && !skipping) log.debug(`${what}: ${rest}`);
   });
   return {
     stdin,

@@ -187,6 +187,10 @@ test('a QR picture is enrolled; one without a code is told', async (t) => {
     'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
   writeFileSync(png, Buffer.from(empty, 'base64'));
   await assert.rejects(enrol(home, 'other', { picture: png }, []), /no QR code in .*qr\.png/);
+  await assert.rejects(
+    enrol(home, 'other', { picture: `${png}.none` }, []),
+    /qr\.png\.none cannot be opened/,
+  );
   // A phone's HEIC, WebP and SVG are none that can be read, and that is said: the code in them may be sharp.
   for (const other of ['no picture', '\0\0\0 ftypheic', 'RIFF\0\0\0\0WEBPVP8 ', '<svg/>', '\x89PNG cut']) {
     writeFileSync(png, other, 'latin1');

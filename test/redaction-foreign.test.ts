@@ -62,7 +62,7 @@ test('a server that tells the secret it was given, in every place and form: noth
     return text;
   };
   const tools = await connections.tools(signal);
-  assert.equal(tools.length, 3);
+  assert.equal(tools.length, 4);
   assert.match(shown('tools', tools), /\[secret:leak\]/);
   const notes: unknown[] = [];
   const told = await connections.call('tell', {}, { signal, onProgress: (step) => void notes.push(step) });
@@ -83,6 +83,13 @@ test('a server that tells the secret it was given, in every place and form: noth
   shown('a death', await connections.call('die', {}, { signal }));
   await until('degraded', () => connections.states().some(({ state }) => state === 'degraded'));
   shown('the state', connections.states());
+  await until('back', () => connections.states().some(({ state }) => state === 'ready'), 20_000);
+  await connections.call('gasp', {}, { signal });
+  const gasp = await until('degraded again', () =>
+    connections.states().find(({ state }) => state === 'degraded'),
+  );
+  assert.match(shown('its last words', gasp), /\[secret:leak\]\.\.\./);
+  assert.ok(!JSON.stringify(gasp).includes(secret.slice(-10)), JSON.stringify(gasp));
   for (const file of await readdir(join(home, 'journal'))) {
     shown('the journal', await readFile(join(home, 'journal', file), 'utf8'));
   }

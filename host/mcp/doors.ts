@@ -1,5 +1,6 @@
 import { InMemoryTransport, type Transport } from '@modelcontextprotocol/client';
 import { existsSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Environment } from '../../kit/config.ts';
@@ -84,18 +85,24 @@ interface Child {
   cwd?: string;
 }
 
+const LONGEST_WORDS = 16_384;
+
 async function child(how: Child): Promise<OpenDoor> {
   const { ChildTransport } = await import('./child-transport.ts');
   const transport = new ChildTransport({ ...how, stderr: 'pipe', maxBufferSize: MOST_BYTES });
   let said = '';
-  // Read, so that a server which writes much is never blocked; only its last line is of use.
+  const letters = new StringDecoder('utf8');
+  // Read, so that a server which writes much is never blocked; only its last line is of use. A long one is kept from its
+  // beginning, far past what is shown of it: of a secret that is cut in two neither part would be known for one.
   transport.stderr?.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString('utf8')).slice(-2_000);
+    const text = said + letters.write(chunk);
+    const from = text.trimEnd().lastIndexOf('\n') + 1;
+    said = text.slice(from, from + LONGEST_WORDS);
   });
   return {
     transport,
     close: () => transport.close(),
-    lastWords: () => said.trim().split('\n').at(-1) ?? '',
+    lastWords: () => said.trim(),
   };
 }
 

@@ -10,7 +10,7 @@ const MOST_BYTES = 20 * 1024 * 1024;
  */
 export async function qrTexts(picture: string | Uint8Array): Promise<string[]> {
   const path = typeof picture === 'string' ? picture : 'the file';
-  const bytes = typeof picture === 'string' ? await readFile(picture) : picture;
+  const bytes = typeof picture === 'string' ? await fileOf(picture) : picture;
   if (bytes.length > MOST_BYTES)
     throw new ToolError(`In ${path} are more than 20 MB. Cut the picture to the code.`);
   if (!READABLE.test(Buffer.from(bytes.subarray(0, 4)).toString('latin1'))) throw unreadable(path);
@@ -30,6 +30,15 @@ export async function qrTexts(picture: string | Uint8Array): Promise<string[]> {
   throw new ToolError(
     `There is no QR code in ${path}, or it is too small or blurred, or its background is transparent. Take a screenshot of it, or the picture again, closer.`,
   );
+}
+
+async function fileOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'it cannot be read';
+    throw new ToolError(`The picture ${path} cannot be opened (${why}). Check the path.`);
+  }
 }
 
 /** How PNG, JPEG, GIF and BMP begin. Of what the decoder does not know (HEIC of phones, WebP, SVG) it just finds nothing. */
