@@ -97,7 +97,9 @@ test('what was forwarded, answered or quoted has no code, however mail programs 
   ])
     assert.equal(found(message), 'none', JSON.stringify(message));
   assert.equal(found({ text: `Your sign-in code is 482913.\n\n${header.join('\n')}\n\n${old}` }), '482913');
-  // A sign-in told of in lines is no header.
+  // A transfer or a sign-in told of in lines is no header.
+  const transfer = 'From: Current account\nTo: J Smith\nDate: 28 Nov\nSecurity code: 482913';
+  assert.equal(found({ text: transfer }), '482913');
   assert.equal(found({ text: `From: Leeds\nDevice: Firefox\nSign-in code: 482913` }), '482913');
 });
 

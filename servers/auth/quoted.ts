@@ -6,10 +6,14 @@ const FORWARDED =
 const FROM = 'from|od|von|de|差出人|发件人|寄件者';
 const SENT =
   'sent|date|wysłano|data|gesendet|datum|envoyé|enviado(?: el)?|fecha|送信日時|日付|日時|发送时间|日期|寄件日期';
-const TO = 'to|cc|subject|do|dw|temat|an|betreff|à|objet|para|asunto|宛先|件名|收件人|抄送|主题|收件者|主旨';
-/** Outlook and others forward and quote without any mark: below three lines of the old message's header. */
+const TO = 'to|cc|do|dw|an|à|para|宛先|收件人|抄送|收件者';
+const SUBJECT = 'subject|temat|betreff|objet|asunto|件名|主题|主旨';
+/**
+ * Outlook and others forward and quote without any mark: below the old message's header, which ends with its subject. A
+ * transfer that names who pays whom, and when, has none.
+ */
 const HEADER = new RegExp(
-  `^[ *]*(?:${FROM})[ *]*[:：][^\n]*\n+(?:[^\n]{0,200}\n+){0,2}?[ *]*(?:${SENT}|${TO})[ *]*[:：][^\n]*\n+[ *]*(?:${SENT}|${TO})[ *]*[:：]`,
+  `^[ *]*(?:${FROM})[ *]*[:：][^\n]*\n+(?:[^\n]{0,200}\n+){0,2}?[ *]*(?:${SENT}|${TO})[ *]*[:：][^\n]*\n+(?:[^\n]{0,400}\n+){0,4}?[ *]*(?:${SUBJECT})[ *]*[:：]`,
   'im',
 );
 
