@@ -44,7 +44,8 @@ export function checkParams(key: string, given: Record<string, unknown>): void {
       continue;
     }
     const list = type.endsWith('[]');
-    const each = list ? items(value) : [value];
+    // Ids or the word None; the table has them as texts.
+    const each = list || (type === 'string' && name.endsWith('_ids')) ? items(value) : [value];
     if (each === undefined || !each.every((one) => fits(one, type.replace('[]', ''))))
       faults.push(`${name} is invalid`);
     else if (values && !each.every((one) => values.includes(String(one))))
@@ -72,7 +73,7 @@ function fits(value: unknown, type: string): boolean {
     return type === '';
   const text = String(value);
   if (type === 'integer') return /^-?\d+$/.test(text.trim()) || text === '' || WORDS.test(text);
-  if (type === 'boolean') return /^(true|false|t|f|1|0|on|off|yes|no)?$/i.test(text);
+  if (type === 'boolean') return /^(true|false|t|f|1|0|on|off|yes|no|y|n)?$/i.test(text);
   if (type === 'date-time') return text === '' || !Number.isNaN(Date.parse(text));
   return true;
 }

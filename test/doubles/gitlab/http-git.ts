@@ -36,6 +36,11 @@ export async function serveGit(
     );
     return;
   }
+  if (writes && may && (project.members.get(token.user.id) ?? 0) < 30) {
+    response.writeHead(403, { 'content-type': 'text/plain' });
+    response.end('You are not allowed to push code to this project.');
+    return;
+  }
   const child = spawn(
     join(execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim(), 'git-http-backend'),
     {

@@ -18,6 +18,11 @@ export interface Note {
   system: boolean;
   resolvable: boolean;
   resolved: boolean;
+  /** Who resolved it, and when. */
+  resolvedBy?: { user: User; at: string };
+  /** It stands in a thread, or began one: GitLab's DiscussionNote. */
+  threaded?: boolean;
+  internal?: boolean;
   position: Record<string, unknown> | null;
 }
 export interface Discussion {
@@ -38,6 +43,9 @@ export interface Issue {
   milestone: Milestone | null;
   due: string | null;
   at: string;
+  /** When it was changed last; undefined: never. */
+  changed?: string;
+  closed?: { at: string; by: User };
   discussions: Discussion[];
   /** Seconds. */
   estimate: number;
@@ -78,6 +86,9 @@ export interface DraftNote {
   note: string;
   author: User;
   position: Record<string, unknown> | null;
+  /** The thread that it answers, and whether it resolves it. */
+  thread?: Discussion;
+  resolves?: boolean;
 }
 export interface DiffRefs {
   base_sha: string;
@@ -86,6 +97,8 @@ export interface DiffRefs {
 }
 export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confidential'> {
   state: 'opened' | 'closed' | 'merged';
+  /** The fork that the source branch is in; undefined: the project itself. */
+  from?: Project;
   source: string;
   target: string;
   reviewers: User[];
@@ -97,7 +110,10 @@ export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confident
   removeSource: boolean;
   mergeCommit: string | null;
   merged: { refs: DiffRefs | null; sha: string | null; by: User } | null;
-  rebased: boolean;
+  squashCommit: string | null;
+  rebasing: boolean;
+  /** Why the last rebase did not do. */
+  mergeError: string | null;
 }
 export interface Job {
   id: number;
@@ -116,6 +132,7 @@ export interface Job {
 }
 export interface Pipeline {
   id: number;
+  iid: number;
   project: Project;
   ref: string;
   sha: string;
@@ -143,8 +160,14 @@ export interface Project {
   labels: Label[];
   releases: Release[];
   pipelines: Pipeline[];
-  protected: Set<string>;
-  protectedTags: Set<string>;
+  /** Names or patterns (`release-*`), and who may push and merge (docs.gitlab.com/api/access_levels; 0: nobody). */
+  protected: Map<string, { push: number; merge: number; force: boolean }>;
+  /** Who may create them. */
+  protectedTags: Map<string, number>;
+  /** What was changed after it was made, in the order of the last changes. */
+  touched: Set<Issue | MergeRequest>;
+  /** Merging waits for open threads; off on a new project. */
+  threadsFirst: boolean;
   movedTo: string | undefined;
   forkedFrom: Project | undefined;
 }

@@ -74,8 +74,9 @@ export const num = (value: unknown): number | undefined =>
     ? undefined
     : Number(value);
 
-/** As forms and JSON say yes. */
-export const yes = (value: unknown): boolean => value === true || value === 'true' || value === '1';
+/** As forms and JSON say yes, and Python: all that Grape takes for it (dry-types, Params::Bool). */
+export const yes = (value: unknown): boolean =>
+  value === true || (typeof value === 'string' && /^(1|on|t|true|y|yes)$/i.test(value));
 
 /** A list that a request gives as an array, or with commas. */
 export function list(value: unknown): string[] | undefined {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { updateHook } from './protection.ts';
 
 export class GitFault extends Error {}
 
@@ -26,12 +27,9 @@ export class Repo {
     const repo = new Repo(folder);
     await run(['init', '--quiet', '--bare', '--initial-branch=main', folder], {});
     await repo.git(['config', 'http.receivepack', 'true']);
-    // What GitLab's pre-receive check says of protected branches.
-    await writeFile(
-      join(folder, 'hooks', 'update'),
-      '#!/bin/sh\nif [ "${DOUBLE_ROLE:-0}" -lt 40 ] && grep -qx "${1#refs/heads/}" protected 2>/dev/null; then echo "GitLab: You are not allowed to push code to protected branches on this project." >&2; exit 1; fi\n',
-      { mode: 0o755 },
-    );
+    // What may be deleted is for the hook to say, as GitLab says it.
+    await repo.git(['config', 'receive.denyDeleteCurrent', 'ignore']);
+    await writeFile(join(folder, 'hooks', 'update'), updateHook, { mode: 0o755 });
     return repo;
   }
 
@@ -173,6 +171,23 @@ export class Repo {
     }
   }
 
+  /** The head of a branch after its commits were made anew on another; undefined where they do not fit there. */
+  async rebased(head: string, onto: string): Promise<string | undefined> {
+    const temp = await mkdtemp(join(tmpdir(), 'double-rebase-'));
+    const tree = join(temp, 'tree');
+    const env = { GIT_COMMITTER_NAME: 'Root', GIT_COMMITTER_EMAIL: 'root@example.com' };
+    try {
+      await this.git(['worktree', 'add', '--quiet', '--detach', tree, head], { env });
+      await run(['-C', tree, 'rebase', '--quiet', onto], { env });
+      return (await run(['-C', tree, 'rev-parse', 'HEAD'], {})).toString().trim();
+    } catch {
+      return undefined;
+    } finally {
+      await rm(temp, { recursive: true, force: true });
+      await this.git(['worktree', 'prune']).catch(() => undefined);
+    }
+  }
+
   /** Changed files of a diff, each with its unified diff as GitLab's API gives it: hunks only. */
   async diffs(
     from: string,
@@ -181,6 +196,8 @@ export class Repo {
     {
       old_path: string;
       new_path: string;
+      a_mode: string;
+      b_mode: string;
       new_file: boolean;
       deleted_file: boolean;
       renamed_file: boolean;
@@ -199,6 +216,7 @@ export class Repo {
         return {
           old_path,
           new_path: /^rename to (.+)$/m.exec(head)?.[1] ?? second,
+          ...modes(head),
           new_file: /^new file mode/m.test(head),
           deleted_file: /^deleted file mode/m.test(head),
           renamed_file: /^rename from/m.test(head),
@@ -210,6 +228,17 @@ export class Repo {
   async close(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** File modes before and after, as a diff's head tells them; 0 where there is no file. */
+function modes(head: string): { a_mode: string; b_mode: string } {
+  const mode = (pattern: RegExp) => pattern.exec(head)?.[1];
+  const both = mode(/^index \S+ (\d+)$/m) ?? '100644';
+  const [made, gone] = [mode(/^new file mode (\d+)$/m), mode(/^deleted file mode (\d+)$/m)];
+  return {
+    a_mode: made ? '0' : (gone ?? mode(/^old mode (\d+)$/m) ?? both),
+    b_mode: gone ? '0' : (made ?? mode(/^new mode (\d+)$/m) ?? both),
+  };
 }
 
 function run(

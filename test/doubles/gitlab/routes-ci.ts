@@ -2,9 +2,9 @@ import * as ci from './json-ci.ts';
 import { readCi } from './ci-file.ts';
 import { isRecord, need, ok, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
 import type { Job, Pipeline } from './model.ts';
-import { again, jobActions, OVER } from './routes-jobs.ts';
+import { artifactRoutes } from './routes-artifacts.ts';
+import { again, jobActions, shownJob } from './routes-jobs.ts';
 import { yes } from './params.ts';
-import { zip } from './zip.ts';
 
 function pipelineOf({ project, params }: Asked): Pipeline {
   const one = project.pipelines.find((each) => each.id === Number(params['pipeline']));
@@ -20,20 +20,33 @@ function jobOf({ project, params }: Asked): { of: Pipeline; job: Job } {
   throw new Refused(404, '404 Not found');
 }
 
+/** docs.gitlab.com/api/pipelines, of those that are about statuses. */
+const SCOPES: Record<string, (status: string) => boolean> = {
+  running: (status) => status === 'running',
+  pending: (status) => status === 'pending',
+  finished: (status) => ci.OVER.has(status),
+};
+
 export const ciRoutes: Route[] = [
   [
     'GET',
     '/projects/:id/pipelines',
     (asked) => {
       const { query, project, world } = asked;
+      const fits = (name: string, value: string) => [null, '', value].includes(query.get(name));
       const rows = project.pipelines.filter(
         (one) =>
-          (!query.get('ref') || one.ref === query.get('ref')) &&
-          (!query.get('status') || one.status === query.get('status')),
+          fits('ref', one.ref) &&
+          fits('status', one.status) &&
+          fits('sha', one.sha) &&
+          fits('source', one.source) &&
+          fits('username', world.users[0]?.username ?? '') &&
+          (SCOPES[query.get('scope') ?? '']?.(one.status) ?? true),
       );
+      if (query.get('sort') !== 'asc') rows.reverse();
       return paged(
         asked,
-        rows.toReversed().map((one) => ci.shortPipeline(world, one)),
+        rows.map((one) => ci.shortPipeline(world, one)),
         '/pipelines',
       );
     },
@@ -96,7 +109,7 @@ export const ciRoutes: Route[] = [
   [
     'GET',
     '/projects/:id/jobs',
-    (asked) => {
+    async (asked) => {
       const scopes = [...asked.query.getAll('scope[]'), ...asked.query.getAll('scope')];
       const rows = asked.project.pipelines
         .flatMap((of) => of.jobs.map((job) => ({ of, job })))
@@ -104,7 +117,7 @@ export const ciRoutes: Route[] = [
         .toReversed();
       return paged(
         asked,
-        rows.map(({ of, job }) => ci.job(asked.world, of, job)),
+        await Promise.all(rows.map(({ of, job }) => shownJob(asked, of, job))),
         `/projects/${asked.project.id}/jobs`,
       );
     },
@@ -123,24 +136,20 @@ export const ciRoutes: Route[] = [
   [
     'GET',
     '/projects/:id/pipelines/:pipeline/jobs',
-    (asked) => {
+    async (asked) => {
       const one = pipelineOf(asked);
-      const scopes = asked.query.getAll('scope[]');
+      const scopes = [...asked.query.getAll('scope[]'), ...asked.query.getAll('scope')];
       const retried = yes(asked.query.get('include_retried'));
       const jobs = one.jobs.filter(
         (each) => (retried || !each.retried) && (scopes.length === 0 || scopes.includes(each.status)),
       );
-      return paged(
-        asked,
-        jobs.map((each) => ci.job(asked.world, one, each)),
-        '/jobs',
-      );
+      return paged(asked, await Promise.all(jobs.map((each) => shownJob(asked, one, each))), '/jobs');
     },
   ],
   [
     'GET',
     '/projects/:id/pipelines/:pipeline/bridges',
-    (asked) => pipelineOf(asked).bridges.map((each) => ci.job(asked.world, pipelineOf(asked), each)),
+    (asked) => Promise.all(pipelineOf(asked).bridges.map((each) => shownJob(asked, pipelineOf(asked), each))),
   ],
   [
     'GET',
@@ -202,11 +211,11 @@ export const ciRoutes: Route[] = [
       const one = pipelineOf(asked);
       need(asked, 30);
       one.status = 'canceled';
-      for (const job of one.jobs) if (!OVER.has(job.status)) job.status = 'canceled';
+      for (const job of one.jobs) if (!ci.OVER.has(job.status)) job.status = 'canceled';
       return ci.pipeline(asked.world, one);
     },
   ],
-  ['GET', '/projects/:id/jobs/:job', (asked) => ci.job(asked.world, jobOf(asked).of, jobOf(asked).job)],
+  ['GET', '/projects/:id/jobs/:job', (asked) => shownJob(asked, jobOf(asked).of, jobOf(asked).job)],
   ...jobActions(jobOf),
   [
     'GET',
@@ -225,34 +234,7 @@ export const ciRoutes: Route[] = [
       );
     },
   ],
-  [
-    'GET',
-    '/projects/:id/jobs/:job/artifacts',
-    (asked) => {
-      const { artifacts } = jobOf(asked).job;
-      if (artifacts.size === 0) throw new Refused(404, '404 Not found');
-      return new Raw(zip(artifacts), { 'content-type': 'application/zip' });
-    },
-  ],
-  [
-    'GET',
-    '/projects/:id/jobs/:job/artifacts/*file',
-    (asked) => {
-      const file = asked.params['file'] ?? '';
-      const content = jobOf(asked).job.artifacts.get(file);
-      if (!content) throw new Refused(404, '404 Not found');
-      // As Workhorse does: the type by the name's end, and never shown in a browser.
-      const type = /\.html?$/.test(file)
-        ? 'text/html; charset=utf-8'
-        : file.endsWith('.txt')
-          ? 'text/plain; charset=utf-8'
-          : 'application/octet-stream';
-      return new Raw(content, {
-        'content-type': type,
-        'content-disposition': `attachment; filename="${file.split('/').at(-1)}"`,
-      });
-    },
-  ],
+  ...artifactRoutes(jobOf),
   [
     'GET',
     '/projects/:id/ci/lint',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { yes } from './params.ts';
+import { legalPath, writable } from './protection.ts';
 import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
 import { commit } from './routes-refs.ts';
 import { GitFault } from './repo.ts';
@@ -8,8 +9,7 @@ import { GitFault } from './repo.ts';
 export async function fileOf(asked: Asked): Promise<{ content: Buffer; sha: string; path: string }> {
   const { project, params, query } = asked;
   const path = params['path'] ?? '';
-  if (path.split('/').includes('..'))
-    throw new Refused(400, { error: 'file_path should be a valid file path' });
+  if (!legalPath(path)) throw new Refused(400, { error: 'file_path should be a valid file path' });
   const sha = await project.repo.resolve(query.get('ref') ?? 'HEAD');
   if (!sha) throw new Refused(404, '404 Commit Not Found');
   const content = await project.repo.blob(sha, path);
@@ -60,8 +60,8 @@ async function written(asked: Asked, action: 'create' | 'update' | 'delete') {
     value === undefined || value === '' ? [`${name} is missing`] : [],
   );
   if (missing.length > 0) throw new Refused(400, { error: missing.join(', ') });
-  if (project.protected.has(branch) && (project.members.get(user.id) ?? 0) < 40)
-    throw new Refused(403, { message: 'You are not allowed to push into this branch' });
+  if (!legalPath(path)) throw new Refused(400, { error: 'file_path should be a valid file path' });
+  await writable(project, user, branch, str(body['start_branch']));
   const last = str(body['last_commit_id']);
   const encoding = body['encoding'] === 'base64' ? 'base64' : 'utf8';
   const one = {

@@ -1,4 +1,6 @@
 import * as json from './json.ts';
+import { mergeRequestLine } from './json-merge-request.ts';
+import { fitting, inOrder, newestFirst } from './filters.ts';
 import { list, num, yes } from './params.ts';
 import { need, paged, Refused, str, type Asked, type Route } from './routing.ts';
 import { talkRoutes } from './routes-notes.ts';
@@ -38,66 +40,18 @@ export function change(asked: Asked, item: Issue | MergeRequest): void {
     if (wanted !== 0 && !milestone) throw new Refused(400, { message: { milestone_id: ['is invalid'] } });
     item.milestone = milestone ?? null;
   }
-  if (body['state_event'] === 'close') item.state = 'closed';
-  if (body['state_event'] === 'reopen') item.state = 'opened';
+  if (body['state_event'] === 'close' && item.state === 'opened') close(asked, item);
+  if (body['state_event'] === 'reopen' && item.state === 'closed') item.state = 'opened';
+}
+
+/** Closed now, by who asks. */
+export function close({ user }: Pick<Asked, 'user'>, item: Issue | MergeRequest): void {
+  item.state = 'closed';
+  item.closed = { at: new Date().toISOString(), by: user };
 }
 
 /** Beyond so many GitLab gives no totals. */
 const COUNTED = 10_000;
-
-const filtered = (asked: Asked, issues: Issue[]): Issue[] => issues.filter(fitting(asked)).toReversed();
-
-/** Whether an item passes what the query narrows a list by. */
-export function fitting(asked: Asked): (one: Issue | MergeRequest) => boolean {
-  const { query } = asked;
-  const labels = query.get('labels')?.split(',').filter(Boolean) ?? [];
-  const iids = query.getAll('iids[]').map(Number);
-  const tests = Object.entries(TESTS).flatMap(([name, fits]) => {
-    const value = query.get(name);
-    return value === null ? [] : [fits(value, asked)];
-  });
-  if (labels.length > 0) tests.push((one) => labels.every((label) => hasLabel(one, label)));
-  if (iids.length > 0) tests.push((one) => iids.includes(one.iid));
-  return (one) => tests.every((fits) => fits(one));
-}
-
-const hasLabel = (one: Issue | MergeRequest, label: string) =>
-  label.toLowerCase() === 'none'
-    ? one.labels.length === 0
-    : label.toLowerCase() === 'any'
-      ? one.labels.length > 0
-      : one.labels.includes(label);
-
-type Test = (value: string, asked: Asked) => (one: Issue | MergeRequest) => boolean;
-
-/** What a list can be narrowed by. */
-const TESTS: Record<string, Test> = {
-  state: (value) => (one) => value === 'all' || one.state === value,
-  search: (value) => (one) => `${one.title}\n${one.description}`.toLowerCase().includes(value.toLowerCase()),
-  assignee_username: (value) => (one) => one.assignees.some((user) => user.username === value),
-  'assignee_username[]': (value) => (one) => one.assignees.some((user) => user.username === value),
-  assignee_id: (value) => (one) =>
-    value.toLowerCase() === 'none'
-      ? one.assignees.length === 0
-      : value.toLowerCase() === 'any'
-        ? one.assignees.length > 0
-        : one.assignees.some((user) => String(user.id) === value),
-  author_username: (value) => (one) => one.author.username === value,
-  author_id: (value) => (one) => String(one.author.id) === value,
-  milestone: (value) => (one) =>
-    value === 'None'
-      ? one.milestone === null
-      : value === 'Any'
-        ? one.milestone !== null
-        : one.milestone?.title === value,
-  issue_type: (value) => (one) => one.type.toLowerCase() === value,
-  scope:
-    (value, { user }) =>
-    (one) =>
-      value.replace('-', '_') === 'assigned_to_me'
-        ? one.assignees.includes(user)
-        : value.replace('-', '_') !== 'created_by_me' || one.author === user,
-};
 
 const linked = ({ world }: Asked, { id, to, project, type }: Link) => ({
   ...json.issue(world, project, to),
@@ -163,7 +117,9 @@ export const issueRoutes: Route[] = [
       if (!asked.query.has('scope')) asked.query.set('scope', 'created_by_me');
       const seen = asked.world.projects.filter((one) => one.members.has(asked.user.id));
       const rows = seen.flatMap((project) =>
-        filtered(asked, project.issues).map((one) => json.issue(asked.world, project, one)),
+        inOrder(asked.query, project, project.issues.filter(fitting(asked))).map((one) =>
+          json.issue(asked.world, project, one),
+        ),
       );
       return paged(asked, rows, '/issues');
     },
@@ -178,9 +134,9 @@ export const issueRoutes: Route[] = [
       const rows: Issue[] = [];
       const fits = fitting(asked);
       const enough = project.issues.length > COUNTED ? end + 1 : Infinity;
-      for (let at = project.issues.length - 1; at >= 0 && rows.length < enough; at--) {
-        const one = project.issues[at];
-        if (one && fits(one)) rows.push(one);
+      for (const one of newestFirst(query, project, project.issues)) {
+        if (fits(one)) rows.push(one);
+        if (rows.length >= enough) break;
       }
       if (query.get('sort') === 'asc') rows.reverse();
       const items = rows.map((one) => () => json.issue(world, project, one));
@@ -213,6 +169,9 @@ export const issueRoutes: Route[] = [
     (asked) => {
       need(asked, 20);
       change(asked, found(asked));
+      if (asked.body['confidential'] !== undefined)
+        found(asked).confidential = yes(asked.body['confidential']);
+      asked.world.touch(asked.project, found(asked));
       return json.issue(asked.world, asked.project, found(asked));
     },
   ],
@@ -234,7 +193,7 @@ export const issueRoutes: Route[] = [
       const { project, world } = asked;
       const { iid } = found(asked);
       const by = project.mergeRequests.filter((one) => closes(iid).test(one.description));
-      return Promise.all(by.map((one) => json.mergeRequest(world, project, one)));
+      return Promise.all(by.map((one) => mergeRequestLine(world, project, one)));
     },
   ],
   [
@@ -246,7 +205,7 @@ export const issueRoutes: Route[] = [
       const by = project.mergeRequests.filter((one) => named.test(one.description));
       return paged(
         asked,
-        await Promise.all(by.map((one) => json.mergeRequest(world, project, one))),
+        await Promise.all(by.map((one) => mergeRequestLine(world, project, one))),
         `/projects/${project.id}/issues/${found(asked).iid}/related_merge_requests`,
       );
     },

@@ -1,10 +1,20 @@
-import * as ci from './json-ci.ts';
+import * as json from './json-ci.ts';
+import { OVER } from './json-ci.ts';
 import { need, ok, Refused, type Asked, type Route } from './routing.ts';
+import { commit } from './routes-refs.ts';
 import type { Job, Pipeline } from './model.ts';
 import type { World } from './world.ts';
 
-/** Statuses of jobs that have ended. */
-export const OVER = new Set(['success', 'failed', 'canceled', 'skipped']);
+/** A job as the API shows it, with its commit where the repository has it. */
+export async function shownJob(asked: Asked, of: Pipeline, job: Job) {
+  const there = await of.project.repo.resolve(of.sha);
+  return json.job(
+    asked.world,
+    of,
+    job,
+    there ? await commit({ ...asked, project: of.project }, there) : null,
+  );
+}
 
 /** A retried job is a new one; the old one stays, and is listed only when asked for. */
 export function again(world: World, of: Pipeline, job: Job): Job {
@@ -20,7 +30,7 @@ export function jobActions(jobOf: (asked: Asked) => { of: Pipeline; job: Job }):
   const act = (change: (asked: Asked, of: Pipeline, job: Job) => Job) => (asked: Asked) => {
     need(asked, 30);
     const { of, job } = jobOf(asked);
-    return ci.job(asked.world, of, change(asked, of, job));
+    return shownJob(asked, of, change(asked, of, job));
   };
   const forbid = (why: string) => {
     throw new Refused(403, `403 Forbidden - ${why}`);
@@ -33,7 +43,7 @@ export function jobActions(jobOf: (asked: Asked) => { of: Pipeline; job: Job }):
     return job;
   });
   return [
-    ['POST', `${base}/play`, (asked) => ok(play(asked))],
+    ['POST', `${base}/play`, async (asked) => ok(await play(asked))],
     [
       'POST',
       `${base}/retry`,
@@ -64,11 +74,11 @@ export function jobActions(jobOf: (asked: Asked) => { of: Pipeline; job: Job }):
     [
       'POST',
       `${base}/artifacts/keep`,
-      (asked) => {
+      async (asked) => {
         need(asked, 30);
         const { of, job } = jobOf(asked);
         if (job.artifacts.size === 0) throw new Refused(404, '404 Not found');
-        return ok(ci.job(asked.world, of, job));
+        return ok(await shownJob(asked, of, job));
       },
     ],
     [

@@ -1,12 +1,14 @@
 import * as json from './json.ts';
+import { mergeRequest, mergeRequestLine } from './json-merge-request.ts';
 import * as ci from './json-ci.ts';
 import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
-import { change, closing, fitting, usersOf } from './routes-issues.ts';
+import { fitting, inOrder } from './filters.ts';
+import { change, closing, usersOf } from './routes-issues.ts';
 import { draftRoutes } from './routes-drafts.ts';
 import { talkRoutes } from './routes-notes.ts';
 import { num, yes } from './params.ts';
 import { commit } from './routes-refs.ts';
-import type { MergeRequest } from './model.ts';
+import type { MergeRequest, Project } from './model.ts';
 
 /** GitLab leaves out what is larger (its own limits are 200 KB and so many files; small here, so that tests reach them). */
 const COLLAPSED = 20_000;
@@ -20,7 +22,20 @@ export function found({ project, params }: Asked): MergeRequest {
 }
 
 /** It as the API shows it. */
-export const shown = (asked: Asked, mr = found(asked)) => json.mergeRequest(asked.world, asked.project, mr);
+export const shown = (asked: Asked, mr = found(asked)) =>
+  mergeRequest(asked.world, asked.project, mr, asked.query);
+
+/** The project that a request to create one means: the fork's parent where it is named. */
+function targetOf({ world, project, body, user }: Asked): Project {
+  const id = num(body['target_project_id']);
+  if (id === undefined || id === project.id) return project;
+  const target = world.projects.find((one) => one.id === id);
+  if (!target || (target.visibility === 'private' && !target.members.has(user.id)))
+    throw new Refused(404, '404 Project Not Found');
+  if (project.forkedFrom !== target && target.forkedFrom !== project)
+    throw new Refused(422, { error: ['Source project is not a fork of the target project'] });
+  return target;
+}
 
 /** Whether a merge request passes what the query narrows a list by. */
 function wanted(asked: Asked): (one: MergeRequest) => boolean {
@@ -36,7 +51,7 @@ function wanted(asked: Asked): (one: MergeRequest) => boolean {
     (!reviewer || one.reviewers.some((user) => user.username === reviewer));
 }
 
-async function diffsOf(asked: Asked) {
+export async function diffsOf(asked: Asked) {
   const { diff_refs: refs } = await shown(asked);
   return refs?.head_sha ? asked.project.repo.diffs(refs.base_sha, refs.head_sha) : [];
 }
@@ -78,31 +93,16 @@ async function checked(asked: Asked, position: Record<string, unknown>): Promise
   refuse();
 }
 
-const version = (
-  asked: Asked,
-  id: number,
-  refs: { base_sha: string; head_sha: string | null | undefined; start_sha: string | undefined },
-) => ({
-  id,
-  head_commit_sha: refs.head_sha,
-  base_commit_sha: refs.base_sha,
-  start_commit_sha: refs.start_sha,
-  created_at: found(asked).at,
-  merge_request_id: id,
-  state: 'collected',
-  real_size: '1',
-});
-
 export const mergeRequestRoutes: Route[] = [
   [
     'GET',
     '/projects/:id/merge_requests',
     async (asked) => {
       const { project } = asked;
-      const rows = project.mergeRequests.filter(wanted(asked)).toReversed();
-      if (asked.query.get('sort') === 'asc') rows.reverse();
+      const rows = inOrder(asked.query, project, project.mergeRequests.filter(wanted(asked)));
       const path = `/projects/${project.id}/merge_requests`;
-      return paged(asked, await Promise.all(rows.map((one) => shown(asked, one))), path);
+      const lines = rows.map((one) => mergeRequestLine(asked.world, project, one));
+      return paged(asked, await Promise.all(lines), path);
     },
   ],
   [
@@ -113,7 +113,9 @@ export const mergeRequestRoutes: Route[] = [
       if (!query.has('scope')) query.set('scope', 'created_by_me');
       const seen = world.projects.filter((one) => one.members.has(user.id));
       const rows = seen.flatMap((project) =>
-        project.mergeRequests.filter(wanted(asked)).map((one) => json.mergeRequest(world, project, one)),
+        inOrder(query, project, project.mergeRequests.filter(wanted(asked))).map((one) =>
+          mergeRequestLine(world, project, one),
+        ),
       );
       return paged(asked, await Promise.all(rows), '/merge_requests');
     },
@@ -123,7 +125,7 @@ export const mergeRequestRoutes: Route[] = [
     '/projects/:id/merge_requests',
     async (asked) => {
       need(asked, 30);
-      const { world, project, body, user } = asked;
+      const { world, body, user } = asked;
       const [source = '', target = '', title = ''] = [
         str(body['source_branch']),
         str(body['target_branch']),
@@ -132,23 +134,35 @@ export const mergeRequestRoutes: Route[] = [
       const missing = ['source_branch', 'target_branch', 'title'].filter((name) => !str(body[name]));
       if (missing.length > 0)
         throw new Refused(400, { error: missing.map((name) => `${name} is missing`).join(', ') });
-      if (source === target)
+      const project = targetOf(asked);
+      const from = project === asked.project ? undefined : asked.project;
+      if (source === target && !from)
         throw new Refused(422, { error: "You can't use same project/branch for source and target" });
-      if (!(await project.repo.resolve(`refs/heads/${source}`)))
+      if (!(await asked.project.repo.resolve(`refs/heads/${source}`)))
         throw new Refused(400, { message: [`Source branch "${source}" does not exist`] });
+      if (!(await project.repo.resolve(`refs/heads/${target}`)))
+        throw new Refused(400, { message: [`Target branch "${target}" does not exist`] });
       const other = project.mergeRequests.find(
-        (one) => one.source === source && one.target === target && one.state === 'opened',
+        (one) =>
+          one.source === source && one.target === target && one.from === from && one.state === 'opened',
       );
       if (other)
         throw new Refused(409, {
           message: [`Another open merge request already exists for this source branch: !${other.iid}`],
         });
       const made = world.mergeRequest(project, user, title, source, target);
-      change(asked, made);
+      if (from) made.from = from;
+      const there = { ...asked, project };
+      try {
+        change(there, made);
+      } catch (error) {
+        project.mergeRequests.pop();
+        throw error;
+      }
       made.reviewers = usersOf(asked, body['reviewer_ids']) ?? [];
       made.squash = yes(body['squash']);
       made.removeSource = yes(body['remove_source_branch']);
-      return shown(asked, made);
+      return shown(there, made);
     },
   ],
   ['GET', '/projects/:id/merge_requests/:iid', (asked) => shown(asked)],
@@ -158,7 +172,11 @@ export const mergeRequestRoutes: Route[] = [
     (asked) => {
       const mr = found(asked);
       change(asked, mr);
+      asked.world.touch(asked.project, mr);
       mr.target = str(asked.body['target_branch']) ?? mr.target;
+      if (asked.body['squash'] !== undefined) mr.squash = yes(asked.body['squash']);
+      if (asked.body['remove_source_branch'] !== undefined)
+        mr.removeSource = yes(asked.body['remove_source_branch']);
       mr.reviewers = usersOf(asked, asked.body['reviewer_ids']) ?? mr.reviewers;
       return shown(asked);
     },
@@ -175,8 +193,6 @@ export const mergeRequestRoutes: Route[] = [
           diff: collapsed ? '' : one.diff,
           collapsed,
           too_large,
-          a_mode: '100644',
-          b_mode: '100644',
           generated_file: false,
         };
       });
@@ -216,23 +232,6 @@ export const mergeRequestRoutes: Route[] = [
         : [];
       const path = `/projects/${asked.project.id}/merge_requests/${found(asked).iid}/commits`;
       return paged(asked, await Promise.all(shas.map((one) => commit(asked, one))), path);
-    },
-  ],
-  [
-    'GET',
-    '/projects/:id/merge_requests/:iid/versions',
-    async (asked) => {
-      const { diff_refs: refs, id } = await shown(asked);
-      return refs ? [version(asked, id, refs)] : [];
-    },
-  ],
-  [
-    'GET',
-    '/projects/:id/merge_requests/:iid/versions/:version',
-    async (asked) => {
-      const { diff_refs: refs, id } = await shown(asked);
-      if (!refs || Number(asked.params['version']) !== id) throw new Refused(404, '404 Not found');
-      return { ...version(asked, id, refs), commits: [], diffs: await diffsOf(asked) };
     },
   ],
   [

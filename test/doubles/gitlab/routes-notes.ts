@@ -36,7 +36,7 @@ export function talkRoutes(
   const edited = (asked: Asked, found: { note: Note; from: Discussion }) => {
     own(found, asked);
     if (asked.body['body'] !== undefined) found.note.body = textOf(asked);
-    if (asked.body['resolved'] !== undefined) found.note.resolved = yes(asked.body['resolved']);
+    if (asked.body['resolved'] !== undefined) resolve(asked, found.note);
     return json.note(asked.world, found.note, of(asked), section);
   };
   const removed = (asked: Asked, found: { note: Note; from: Discussion }) => {
@@ -71,7 +71,12 @@ export function talkRoutes(
         const text = textOf(asked);
         const position = isRecord(body['position']) ? body['position'] : null;
         if (position && checked) await checked(asked, position);
-        const note = world.note(text, user, { position, resolvable: section === 'merge_requests' });
+        const note = world.note(text, user, {
+          position,
+          threaded: true,
+          resolvable: section === 'merge_requests',
+        });
+        asked.world.touch(asked.project, of(asked));
         return json.discussion(world, world.discuss(of(asked), note), of(asked), section);
       },
     ],
@@ -81,7 +86,7 @@ export function talkRoutes(
       (asked) => {
         const one = thread(asked);
         if (asked.body['resolved'] === undefined) throw new Refused(400, { error: 'resolved is missing' });
-        for (const note of one.notes) if (note.resolvable) note.resolved = yes(asked.body['resolved']);
+        for (const note of one.notes) if (note.resolvable) resolve(asked, note);
         return json.discussion(asked.world, one, of(asked), section);
       },
     ],
@@ -91,8 +96,11 @@ export function talkRoutes(
       (asked) => {
         const one = thread(asked);
         const note = asked.world.note(textOf(asked), asked.user, {
+          threaded: true,
           resolvable: one.notes[0]?.resolvable ?? false,
         });
+        for (const each of one.notes) each.threaded = true;
+        asked.world.touch(asked.project, of(asked));
         one.notes.push(note);
         one.single = false;
         return json.note(asked.world, note, of(asked), section);
@@ -115,7 +123,9 @@ export function talkRoutes(
       'POST',
       `${base}/notes`,
       (asked) => {
-        const note = asked.world.note(textOf(asked), asked.user);
+        const internal = yes(asked.body['internal'] ?? asked.body['confidential']);
+        const note = asked.world.note(textOf(asked), asked.user, { internal });
+        asked.world.touch(asked.project, of(asked));
         asked.world.discuss(of(asked), note, true);
         return json.note(asked.world, note, of(asked), section);
       },
@@ -138,6 +148,12 @@ export function talkRoutes(
     ],
     ...timeRoutes(base, of),
   ];
+}
+
+/** Resolved, or open again, as the request says. */
+function resolve({ body, user }: Asked, note: Note): void {
+  note.resolved = yes(body['resolved']);
+  note.resolvedBy = { user, at: new Date().toISOString() };
 }
 
 function textOf(asked: Asked): string {

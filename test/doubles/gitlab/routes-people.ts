@@ -1,6 +1,6 @@
 import { user } from './json-user.ts';
 import { groupsOf, namespaceOf, namespacesOf } from './namespaces.ts';
-import { seen, shown } from './routes-projects.ts';
+import { inOrder, seen, shown } from './routes-projects.ts';
 import { paged, Refused, type Route } from './routing.ts';
 
 /** Users, groups, and the instance. */
@@ -10,6 +10,21 @@ export const peopleRoutes: Route[] = [
     '/user',
     ({ world, user: me }) => ({
       ...user(world, me),
+      created_at: '2026-01-01T00:00:00.000Z',
+      confirmed_at: '2026-01-01T00:00:00.000Z',
+      last_sign_in_at: '2026-01-01T00:00:00.000Z',
+      current_sign_in_at: '2026-01-01T00:00:00.000Z',
+      last_activity_on: '2026-01-01',
+      bio: '',
+      identities: [],
+      can_create_group: true,
+      can_create_project: true,
+      two_factor_enabled: false,
+      external: false,
+      private_profile: false,
+      projects_limit: 100_000,
+      namespace_id: me.id,
+      bot: false,
       email: `${me.username}@example.com`,
       commit_email: `${me.username}@example.com`,
     }),
@@ -21,6 +36,9 @@ export const peopleRoutes: Route[] = [
       id: 1,
       name: 'kuznia',
       revoked: false,
+      created_at: '2026-01-01T00:00:00.000Z',
+      last_used_at: '2026-01-01T00:00:00.000Z',
+      description: '',
       scopes: token.scopes,
       user_id: token.user.id,
       active: true,
@@ -117,7 +135,7 @@ export const peopleRoutes: Route[] = [
       );
       return paged(
         asked,
-        await Promise.all(rows.map((each) => shown(asked, each))),
+        await Promise.all(inOrder(asked.query, rows).map((each) => shown(asked, each))),
         `/groups/${one.id}/projects`,
       );
     },

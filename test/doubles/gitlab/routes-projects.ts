@@ -1,15 +1,32 @@
 import { join } from 'node:path';
-import * as json from './json.ts';
+import * as json from './json-project.ts';
 import { user } from './json-user.ts';
 import { num, yes } from './params.ts';
-import { need, paged, Raw, Refused, str, type Asked, type Route } from './routing.ts';
+import { accepted, need, paged, Refused, str, type Asked, type Route } from './routing.ts';
 import { namespaceOf } from './namespaces.ts';
 import { Repo } from './repo.ts';
 import type { Project, User } from './model.ts';
 
 /** A project as this user sees it. */
-export const shown = async ({ world }: Asked, project: Asked['project']) =>
-  json.project(world, project, (await project.repo.resolve('HEAD')) === undefined);
+export const shown = async ({ world, query }: Asked, project: Asked['project']) =>
+  json.project(world, project, (await project.repo.resolve('HEAD')) === undefined, yes(query.get('simple')));
+
+/** What projects are listed in order of; the newest first, where nothing else is asked for. */
+const KEYS: Record<string, (one: Project) => string | number> = {
+  name: (one) => one.name.toLowerCase(),
+  path: (one) => one.path.split('/').at(-1) ?? '',
+};
+
+export function inOrder(query: URLSearchParams, rows: Project[]): Project[] {
+  const key = KEYS[query.get('order_by') ?? ''] ?? ((one: Project) => one.id);
+  const sorted = rows.toSorted((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : a.id - b.id));
+  return query.get('sort') === 'asc' ? sorted : sorted.toReversed();
+}
+
+/** lib/gitlab/path_regex.rb */
+const LEGAL = /^(?![-.])(?!.*\.(?:git|atom)$)[\w.-]+$/;
+const ILLEGAL =
+  "can contain only letters, digits, '_', '-' and '.'. Cannot start with '-', end in '.git' or end in '.atom'";
 
 const member = ({ world, project }: Asked, one: User) => ({
   ...user(world, one),
@@ -18,6 +35,21 @@ const member = ({ world, project }: Asked, one: User) => ({
   expires_at: null,
   membership_state: 'active',
 });
+
+function memberOf({ world, project, params }: Asked): User {
+  const id = Number(params['user']);
+  const one = world.users.find((each) => each.id === id);
+  if (!one || !project.members.has(id)) throw new Refused(404, '404 Member Not Found');
+  return one;
+}
+
+function levelOf({ body }: Asked): number {
+  const level = num(body['access_level']);
+  if (level === undefined) throw new Refused(400, { error: 'access_level is missing' });
+  if (![10, 15, 20, 30, 40, 50].includes(level))
+    throw new Refused(400, { error: 'access_level does not have a valid value' });
+  return level;
+}
 
 /** Whether this user sees a project at all. */
 export const seen = ({ user }: Asked, one: Project) =>
@@ -51,9 +83,14 @@ export const projectRoutes: Route[] = [
         (one) =>
           seen(asked, one) &&
           (!narrow || one.members.has(user.id)) &&
+          (query.get('visibility') ?? one.visibility) === one.visibility &&
           one.path.toLowerCase().includes(search),
       );
-      return paged(asked, await Promise.all(rows.map((one) => shown(asked, one))), '/projects');
+      return paged(
+        asked,
+        await Promise.all(inOrder(query, rows).map((one) => shown(asked, one))),
+        '/projects',
+      );
     },
   ],
   [
@@ -61,9 +98,19 @@ export const projectRoutes: Route[] = [
     '/projects',
     async (asked) => {
       const { body, user, world } = asked;
-      const name = str(body['path']) ?? str(body['name']);
-      if (!name)
+      const title = str(body['name']) ?? str(body['path']);
+      // A name makes a path where none is given.
+      const name =
+        str(body['path']) ??
+        title
+          ?.normalize('NFKD')
+          .toLowerCase()
+          .replaceAll(/[^\w.]+/g, '-')
+          .replaceAll(/^-|-$/g, '');
+      if (!name || !title)
         throw new Refused(400, { error: 'name, path are missing, at least one parameter must be provided' });
+      if (!LEGAL.test(name))
+        throw new Refused(400, { message: { 'project_namespace.path': [ILLEGAL], path: [ILLEGAL] } });
       const into = body['namespace_id'] ?? undefined;
       const namespace = into === undefined ? undefined : namespaceOf(world, into);
       if (into !== undefined && !namespace)
@@ -78,6 +125,8 @@ export const projectRoutes: Route[] = [
         user,
         body['initialize_with_readme'] ? { 'README.md': `# ${name}\n` } : {},
       );
+      made.name = title;
+      made.description = str(body['description']) ?? '';
       made.visibility = str(body['visibility']) ?? 'private';
       return shown(asked, made);
     },
@@ -91,7 +140,7 @@ export const projectRoutes: Route[] = [
       const into = body['namespace_path'] ?? body['namespace_id'] ?? body['namespace'] ?? user.username;
       const namespace = namespaceOf(world, into);
       if (!namespace) throw new Refused(404, '404 Target Namespace Not Found');
-      const path = `${namespace.full_path}/${str(body['path']) ?? project.name}`;
+      const path = `${namespace.full_path}/${str(body['path']) ?? project.path.split('/').at(-1)}`;
       if (world.find(path))
         throw new Refused(409, {
           message: ['Project namespace name has already been taken', 'Name has already been taken'],
@@ -103,30 +152,30 @@ export const projectRoutes: Route[] = [
       return shown(asked, made);
     },
   ],
+  ...['members/all', 'members'].flatMap((path): Route[] => [
+    [
+      'GET',
+      `/projects/:id/${path}`,
+      (asked) => {
+        const { world, project, query } = asked;
+        const term = query.get('query')?.toLowerCase() ?? '';
+        const members = world.users.filter(
+          (one) => project.members.has(one.id) && `${one.username} ${one.name}`.toLowerCase().includes(term),
+        );
+        const rows = members.map((one) => member(asked, one));
+        return paged(asked, rows, `/projects/${project.id}/${path}`);
+      },
+    ],
+    ['GET', `/projects/:id/${path}/:user`, (asked) => member(asked, memberOf(asked))],
+  ]),
   [
-    'GET',
-    '/projects/:id/members/all',
+    'PUT',
+    '/projects/:id/members/:user',
     (asked) => {
-      const { world, project } = asked;
-      const members = world.users.filter((one) => project.members.has(one.id));
-      return paged(
-        asked,
-        members.map((one) => member(asked, one)),
-        `/projects/${project.id}/members/all`,
-      );
-    },
-  ],
-  [
-    'GET',
-    '/projects/:id/members',
-    (asked) => {
-      const { world, project } = asked;
-      const members = world.users.filter((one) => project.members.has(one.id));
-      return paged(
-        asked,
-        members.map((one) => member(asked, one)),
-        `/projects/${project.id}/members`,
-      );
+      need(asked, 40);
+      const one = memberOf(asked);
+      asked.project.members.set(one.id, levelOf(asked));
+      return member(asked, one);
     },
   ],
   [
@@ -136,9 +185,7 @@ export const projectRoutes: Route[] = [
       need(asked, 40);
       const { world, project, body } = asked;
       const one = world.users.find((each) => each.id === num(body['user_id']));
-      const level = num(body['access_level']);
-      if (!level || ![10, 15, 20, 30, 40, 50].includes(level))
-        throw new Refused(400, { error: 'access_level does not have a valid value' });
+      const level = levelOf(asked);
       if (!one) throw new Refused(404, '404 User Not Found');
       if (project.members.has(one.id)) throw new Refused(409, { message: 'Member already exists' });
       project.members.set(one.id, level);
@@ -164,6 +211,8 @@ export const projectRoutes: Route[] = [
       project.description = str(body['description']) ?? project.description;
       project.visibility = str(body['visibility']) ?? project.visibility;
       project.name = str(body['name']) ?? project.name;
+      if (body['only_allow_merge_if_all_discussions_are_resolved'] !== undefined)
+        project.threadsFirst = yes(body['only_allow_merge_if_all_discussions_are_resolved']);
       return shown(asked, project);
     },
   ],
@@ -175,11 +224,7 @@ export const projectRoutes: Route[] = [
       const { world, project } = asked;
       world.projects.splice(world.projects.indexOf(project), 1);
       await project.repo.close();
-      return new Raw(
-        JSON.stringify({ message: '202 Accepted' }),
-        { 'content-type': 'application/json' },
-        202,
-      );
+      return accepted;
     },
   ],
   [

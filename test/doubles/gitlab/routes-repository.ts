@@ -1,7 +1,8 @@
-import * as json from './json.ts';
+import { mergeRequest } from './json-merge-request.ts';
 import { need, paged, Raw, Refused, isRecord, str, type Asked, type Route } from './routing.ts';
 import { fileOf, flags } from './routes-files.ts';
 import { yes } from './params.ts';
+import { legalPath, writable } from './protection.ts';
 import { commit, wholeCommit } from './routes-refs.ts';
 import { GitFault } from './repo.ts';
 
@@ -20,10 +21,12 @@ export const repositoryRoutes: Route[] = [
       const { project, query } = asked;
       const sha = await at(asked);
       const path = query.get('path') ?? '';
-      const items = await project.repo.tree(sha, path, query.get('recursive') === 'true').catch(() => {
+      const items = await project.repo.tree(sha, path, yes(query.get('recursive'))).catch(() => {
         throw new Refused(404, '404 invalid revision or path Not Found');
       });
-      return paged(asked, items, `/projects/${project.id}/repository/tree`);
+      // GitLab's Tree#sorted_entries: folders, then files, then submodules.
+      const sorted = ['tree', 'blob', 'commit'].flatMap((type) => items.filter((one) => one.type === type));
+      return paged(asked, sorted, `/projects/${project.id}/repository/tree`);
     },
   ],
   [
@@ -46,28 +49,19 @@ export const repositoryRoutes: Route[] = [
       const [from, to] = [asked.query.get('range[start]'), asked.query.get('range[end]')];
       const out = await asked.project.repo.git([
         'blame',
-        '--line-porcelain',
+        '--porcelain',
         ...(from ? ['-L', `${from},${to}`] : []),
         sha,
         '--',
         path,
       ]);
       const parts: { commit: unknown; lines: string[] }[] = [];
-      let current = '';
-      let author = '';
-      let summary = '';
-      let last = '';
+      let [sha1, last] = ['', ''];
       for (const line of out.split('\n')) {
-        if (/^[0-9a-f]{40} /.test(line)) current = line.slice(0, 40);
-        if (line.startsWith('author ')) author = line.slice(7);
-        if (line.startsWith('summary ')) summary = line.slice(8);
+        if (/^[0-9a-f]{40} /.test(line)) sha1 = line.slice(0, 40);
         if (!line.startsWith('\t')) continue;
-        if (last !== current)
-          parts.push({
-            commit: { id: current, author_name: author, message: `${summary}\n`, parent_ids: [] },
-            lines: [],
-          });
-        last = current;
+        if (last !== sha1) parts.push({ commit: await blamed(asked, sha1), lines: [] });
+        last = sha1;
         parts.at(-1)?.lines.push(line.slice(1));
       }
       return parts;
@@ -122,7 +116,8 @@ export const repositoryRoutes: Route[] = [
         .filter(Boolean);
       const shown = yes(query.get('with_stats')) ? wholeCommit : commit;
       const rows = await Promise.all(shas.map((one) => shown(asked, one)));
-      return paged(asked, rows, `/projects/${project.id}/repository/commits`);
+      // Counting commits takes too long for GitLab (lib/api/commits.rb: paginate without a count).
+      return paged(asked, rows, `/projects/${project.id}/repository/commits`, false);
     },
   ],
   [
@@ -151,16 +146,25 @@ export const repositoryRoutes: Route[] = [
     'GET',
     '/projects/:id/repository/compare',
     async (asked) => {
+      const { project, query, world } = asked;
+      const names = ['from', 'to'].map((name) => query.get(name) ?? '');
+      if (names.includes(''))
+        throw new Refused(400, { error: names[0] === '' ? 'from is missing' : 'to is missing' });
       const [from, to] = [await at(asked, 'from'), await at(asked, 'to')];
-      const shas = (await asked.project.repo.git(['rev-list', `${from}..${to}`])).split('\n').filter(Boolean);
-      const base = (await asked.project.repo.git(['merge-base', from, to])).trim();
+      const { repo } = project;
+      // The oldest comes first.
+      const shas = (await repo.git(['rev-list', '--reverse', `${from}..${to}`])).split('\n').filter(Boolean);
+      const base = yes(query.get('straight'))
+        ? from
+        : (await repo.git(['merge-base', from, to]).catch(() => '')).trim();
+      const commits = await Promise.all(shas.map((one) => commit(asked, one)));
       return {
-        commit: null,
-        commits: await Promise.all(shas.map((one) => commit(asked, one))),
-        diffs: await asked.project.repo.diffs(base, to),
+        commit: commits.at(-1) ?? null,
+        commits,
+        diffs: base ? await repo.diffs(base, to) : [],
         compare_timeout: false,
         compare_same_ref: from === to,
-        web_url: '',
+        web_url: `${world.url}/${project.path}/-/compare/${names.map(encodeURIComponent).join('...')}`,
       };
     },
   ],
@@ -171,9 +175,7 @@ export const repositoryRoutes: Route[] = [
       const { project, world, params } = asked;
       const sha = await project.repo.resolve(params['sha'] ?? '');
       if (!sha) throw new Refused(404, '404 Commit Not Found');
-      const all = await Promise.all(
-        project.mergeRequests.map((one) => json.mergeRequest(world, project, one)),
-      );
+      const all = await Promise.all(project.mergeRequests.map((one) => mergeRequest(world, project, one)));
       return all.filter((one) => one.sha === sha || one.merge_commit_sha === sha);
     },
   ],
@@ -188,15 +190,7 @@ export const repositoryRoutes: Route[] = [
       if (!name || missing.length > 0)
         throw new Refused(400, { error: missing.map((one) => `${one} is missing`).join(', ') });
       const start = str(body['start_branch']);
-      const there = await project.repo.resolve(`refs/heads/${name}`);
-      if (there && start && start !== name)
-        throw new Refused(400, {
-          message: `A branch called '${name}' already exists. Switch to that branch in order to make changes`,
-        });
-      if (!there && !start && (await project.repo.resolve('HEAD')))
-        throw new Refused(400, { message: 'You can only create or edit files when you are on a branch' });
-      if (project.protected.has(name) && (project.members.get(user.id) ?? 0) < 40)
-        throw new Refused(403, { message: 'You are not allowed to push into this branch' });
+      await writable(project, user, name, start);
       const given = (Array.isArray(body['actions']) ? body['actions'] : []).filter(isRecord);
       checkActions(given);
       const actions = given.map((one) => {
@@ -228,6 +222,24 @@ export const repositoryRoutes: Route[] = [
   ],
 ];
 
+/** What blame tells of a commit. */
+async function blamed(asked: Asked, sha: string) {
+  const all = await commit(asked, sha);
+  const { id, message, parent_ids, authored_date, author_name, author_email } = all;
+  const { committed_date, committer_name, committer_email } = all;
+  return {
+    id,
+    message,
+    parent_ids,
+    authored_date,
+    author_name,
+    author_email,
+    committed_date,
+    committer_name,
+    committer_email,
+  };
+}
+
 /** GitLab's lib/api/commits.rb: what each action of a commit must have. */
 function checkActions(actions: Record<string, unknown>[]): void {
   if (actions.length === 0) throw new Refused(400, { error: 'actions is empty' });
@@ -242,6 +254,9 @@ function checkActions(actions: Record<string, unknown>[]): void {
           ? []
           : [`actions[${at}][action] does not have a valid value`]),
       ...needs.filter((name) => one[name] === undefined).map((name) => `actions[${at}][${name}] is missing`),
+      ...['file_path', 'previous_path']
+        .filter((name) => typeof one[name] === 'string' && !legalPath(one[name]))
+        .map((name) => `actions[${at}][${name}] should be a valid file path`),
     ];
   });
   if (faults.length > 0) throw new Refused(400, { error: faults.join(', ') });

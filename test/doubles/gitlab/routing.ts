@@ -42,6 +42,13 @@ export class Raw {
 export const ok = (value: unknown) =>
   new Raw(JSON.stringify(value), { 'content-type': 'application/json' }, 200);
 
+/** What GitLab does later. */
+export const accepted = new Raw(
+  JSON.stringify({ message: '202 Accepted' }),
+  { 'content-type': 'application/json' },
+  202,
+);
+
 export type Route = [method: string, path: string, handle: (asked: Asked) => unknown];
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -10,8 +10,10 @@ import { mergeRequestRoutes } from './routes-merge-requests.ts';
 import { mergingRoutes } from './routes-merging.ts';
 import { peopleRoutes } from './routes-people.ts';
 import { projectRoutes } from './routes-projects.ts';
+import { protectionRoutes } from './routes-protection.ts';
 import { refRoutes } from './routes-refs.ts';
 import { repositoryRoutes } from './routes-repository.ts';
+import { versionRoutes } from './routes-versions.ts';
 import { answerGraphql } from './graphql.ts';
 import { checkParams, routeKey } from './grape.ts';
 import { dressed, limited } from './headers.ts';
@@ -62,9 +64,11 @@ const routes: Route[] = [
   ...fileRoutes,
   ...labelRoutes,
   ...refRoutes,
+  ...protectionRoutes,
   ...issueRoutes,
   ...mergeRequestRoutes,
   ...mergingRoutes,
+  ...versionRoutes,
   ...ciRoutes,
 ];
 /** Whoever sends no token: they see what is public. */
@@ -195,7 +199,7 @@ export async function startGitLab(): Promise<Double> {
           content: value.body,
         };
       const status =
-        value === undefined ? 204 : method === 'POST' && !url.pathname.endsWith('graphql') ? 201 : 200;
+        value === undefined ? 204 : method === 'POST' && !/graphql\/?$/.test(url.pathname) ? 201 : 200;
       return {
         status,
         headers: value === undefined ? {} : { 'content-type': 'application/json' },
@@ -214,7 +218,7 @@ export async function startGitLab(): Promise<Double> {
   async function handled(method: string, url: URL, text: string, request: IncomingMessage): Promise<unknown> {
     const body = paramsOf(url.searchParams, request.headers['content-type'] ?? '', text);
     const token = tokenOf(request, url);
-    if (url.pathname === '/api/graphql') return answerGraphql(world, token, body);
+    if (/^\/api\/graphql\/?$/.test(url.pathname)) return answerGraphql(world, token, body);
     const route = routeOf(method, url.pathname);
     const { names, open, key, handle, given } = route;
     const read = ['GET', 'HEAD'].includes(method);

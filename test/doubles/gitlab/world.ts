@@ -62,8 +62,10 @@ export class World {
       labels: [],
       releases: [],
       pipelines: [],
-      protected: new Set(['main']),
-      protectedTags: new Set(),
+      protected: new Map([['main', { push: 40, merge: 40, force: false }]]),
+      protectedTags: new Map(),
+      touched: new Set(),
+      threadsFirst: false,
       movedTo: undefined,
       forkedFrom: undefined,
     };
@@ -80,7 +82,17 @@ export class World {
 
   /** Lets the update hook know. */
   protect = (project: Project) =>
-    writeFile(join(project.repo.folder, 'protected'), [...project.protected, ''].join('\n'));
+    writeFile(
+      join(project.repo.folder, 'protected'),
+      [...project.protected].map(([name, { push, force }]) => `${push || 99} ${force} ${name}\n`).join(''),
+    );
+
+  /** Changed now: lists in order of changes begin with it. */
+  touch(project: Project, item: Issue | MergeRequest): void {
+    item.changed = new Date().toISOString();
+    project.touched.delete(item);
+    project.touched.add(item);
+  }
 
   issue(project: Project, author: User, title: string, more: Partial<Issue> = {}): Issue {
     const issue: Issue = {
@@ -109,7 +121,9 @@ export class World {
       removeSource: false,
       mergeCommit: null,
       merged: null,
-      rebased: false,
+      squashCommit: null,
+      rebasing: false,
+      mergeError: null,
     };
     project.mergeRequests.push(mr);
     return mr;
@@ -186,6 +200,7 @@ export class World {
   pipeline(project: Project, ref: string, sha: string, more: Partial<Pipeline> = {}): Pipeline {
     const made: Pipeline = {
       id: this.id(),
+      iid: (project.pipelines.at(-1)?.iid ?? 0) + 1,
       project,
       ref,
       sha,
