@@ -6,6 +6,8 @@ const after =
 
 const ended = /^(ERROR: Job failed|ERROR: Job canceled|ERROR: Preparation failed|Job succeeded)/;
 
+const PLACE = /^\s*(\.?\.?\/)?[\w@./-]+\.\w{1,8}[:(]\d+([:,]\d+)?\)?:? /;
+
 /** How surely a line tells of what went wrong, by what tools print; the first that fits counts. */
 const SIGNS: [RegExp, number][] = [
   // Passed tests and tables: names in them say "error" without one.
@@ -13,7 +15,7 @@ const SIGNS: [RegExp, number][] = [
   [/^[\w./-]+\s+(\d+\s+)+[\d.]+%|\|\s+[\d.]+\s+\|/, 0],
   // Counts of nothing, flags, names of files and switches.
   [
-    /\b(0 (errors?|failed|failures?)|no errors?|errors?: *0|failures?: *0|failed[:=] *0|--fail|set -e|warn(ing)?s? only)\b|^\s*\$ |^Downloading|^npm warn|\berrors?\.(js|ts|go|py)\b|on_failure/i,
+    /\b(0 (errors?|failed|failures?)|no errors?|errors?: *0|failures?: *0|failed[:=] *0|--fail|set -e|warn(ing)?s? only)\b|^\s*\$ |^Downloading|^npm warn|\berrors?\.(js|ts|go|py)\b|on_failure|^[\w ()-]{1,40}: *0$/i,
     0,
   ],
   [/^\s*(\[warn(ing)?\]|warn(ing)?\b|w: )|\bwarning[:\s]|\bdeprecat/i, 1],
@@ -31,9 +33,16 @@ const SIGNS: [RegExp, number][] = [
     3,
   ],
   [
-    /\b(unable to|not (reached|met|allowed|permitted|available|supported)|forbidden|invalid|unexpected|mismatch|missing|does not exist|doesn't exist|rejected|aborted|conflicts?|no space left|no rule|issues? found|leaks? found|[1-9]\d* (issues|problems|vulnerabilities|violations))\b/i,
+    /\b(unable to|not (reached|met|allowed|permitted|available|supported)|forbidden|invalid|unexpected|mismatch|missing|does not exist|doesn't exist|rejected|aborted|conflicts?|no space left|no rule|issues?(?=:)|issues? found|leaks? found|[1-9]\d* (issues|problems|vulnerabilities|violations|offen[cs]es))\b/i,
     2,
   ],
+  // What is not as it should be, in words that say no more.
+  [
+    /\b(un(known|defined|declared|bound|used|handled|recogni[sz]ed|resolvable|initiali[sz]ed|reachable|supported|satisfied|trusted)|is ?n['o]t|are ?n['o]t|does ?n['o]t|did ?n['o]t|was ?n['o]t|would (be )?re\w+|(must|should) (not )?(be|have|contain|start|end|match|use)|requires?|incorrect\w*|illegal)\b/i,
+    2,
+  ],
+  // A linter names the place, and what it finds there: `app.py:3:13: F821 ...`.
+  [PLACE, 2],
 ];
 
 /** Characters at each end of a line that signs are looked for in. */
@@ -102,13 +111,15 @@ function telling(lines: string[], most: number): string[] {
   };
   for (const weight of [4, 3, 2]) take(rows.filter((one) => one.weight === weight));
   // What went wrong often stands beside the line that says that something did.
-  const sure = [...chosen].filter((one) => one.weight >= 3);
-  for (const away of [1, 2, 3, 4])
-    take(
-      sure
-        .flatMap(({ at }) => [rows[at + away] ?? [], rows[at - away] ?? []].flat())
-        .filter((one) => one.beside),
-    );
+  for (const least of [3, 2]) {
+    const sure = [...chosen].filter((one) => one.weight >= least);
+    for (const away of [1, 2, 3, 4])
+      take(
+        sure
+          .flatMap(({ at }) => [rows[at + away] ?? [], rows[at - away] ?? []].flat())
+          .filter((one) => one.beside),
+      );
+  }
   take(rows.filter((one) => one.weight === 1));
   return [...chosen].sort((a, b) => a.at - b.at).map((one) => one.text);
 }
