@@ -188,7 +188,7 @@ test('every request that writes is sent once: a 502, a cut, a 429', async (t) =>
       ['cut', { cut: true }, /(?=.*broke the connection).*(may have done it: check|is not posted)/],
       ['429', { status: 429, headers: { 'retry-after': '1' } }, /429.*in 1 s/],
     ] as const) {
-      // Cut after it was done: what comes then meets another state, and is another test's.
+      // Cut after it was done: it is looked at, and told (gitlab-outside).
       if (name === 'cut' && tool === 'gitlab_merge') continue;
       double.faults.length = 0;
       for (const method of ['POST', 'PUT', 'DELETE'])

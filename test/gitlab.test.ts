@@ -105,7 +105,7 @@ test('work items come by GraphQL', async (t) => {
   assert.deepEqual((await value('gitlab_list_issues', { project: P, type: 'task' }))['issues'], [
     { iid: 1, title: 'A task', state: 'open', type: 'Task', author: 'root' },
   ]);
-  assert.match(await fault('gitlab_list_issues', { project: P, type: 'nonsense' }), /GraphQL refused/);
+  assert.match(await fault('gitlab_list_issues', { project: P, type: 'nonsense' }), /`type` is none/);
 });
 
 test('files are listed, searched and read in parts, with blame', async (t) => {

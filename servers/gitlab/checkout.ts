@@ -263,5 +263,18 @@ function told(error: unknown): unknown {
     );
   if (/transport '.*' not allowed/i.test(said))
     return new ToolError('Only http and https remotes are used. Clone with git_clone.');
-  return new ToolError(`git: ${said}`);
+  const unknown =
+    /(?:bad revision|invalid reference:|Remote branch|unknown revision or path[^']*|ambiguous argument) '?([^\s']{1,200})/i.exec(
+      said,
+    )?.[1];
+  if (unknown !== undefined)
+    return new ToolError(
+      `git knows no \`${shown(unknown)}\` here: no branch, tag or commit has that name. gitlab_history lists those on GitLab, git_log shows what is here; git_pull brings new ones.`,
+    );
+  const file = /pathspec '([^']{1,200})' did not match/i.exec(said)?.[1];
+  if (file !== undefined)
+    return new ToolError(
+      `There is no file \`${shown(file)}\` in the folder. git_status shows what is changed.`,
+    );
+  return new ToolError(`git: ${said}. Look at the folder with git_status, and correct the arguments.`);
 }

@@ -83,14 +83,16 @@ export class Api {
    * artifacts may be web pages, and are sent as attachments (GitLab's workhorse/internal/artifacts/entry.go): what is none
    * is a login page.
    */
-  async bytes(path: string, { query = {}, maxBytes, pages = false }: Reading = {}) {
-    const options = { ...this.#own(), maxBytes, expect: 'bytes', acceptStatus: moved } as const;
+  async bytes(path: string, { query = {}, maxBytes, pages = false, range }: Reading = {}) {
+    const headers = range === undefined ? undefined : { range };
+    const options = { ...this.#own(), headers, maxBytes, expect: 'bytes', acceptStatus: moved } as const;
     return this.#told('GET', path, async () => {
       let found = await this.instance.call.request(`api/v4/${path}`, { ...options, query });
       for (let hops = 0; hops < 3; hops++) {
         const target = this.#movedTo(found);
         if (target === undefined) break;
-        if (target.origin !== new URL(this.instance.url).origin) return this.#stored(target, maxBytes);
+        if (target.origin !== new URL(this.instance.url).origin)
+          return this.#stored(target, maxBytes, headers);
         found = await this.instance.call.request(target.href, options);
       }
       if (found.status >= 300 || (isPage(found) && !(pages && isAttachment(found)))) throw this.#page(path);
@@ -98,11 +100,11 @@ export class Api {
     });
   }
 
-  async #stored(target: URL, maxBytes: number | undefined) {
+  async #stored(target: URL, maxBytes: number | undefined, headers: Record<string, string> | undefined) {
     const { ca, env } = this.instance;
     const storage = callFor({ name: "GitLab's object storage", baseUrl: target.origin, ca, env });
     try {
-      return await storage.request(target.href, { ...this.#own(), maxBytes, expect: 'bytes' });
+      return await storage.request(target.href, { ...this.#own(), headers, maxBytes, expect: 'bytes' });
     } finally {
       await storage.close();
     }
@@ -189,6 +191,8 @@ interface Reading {
   maxBytes?: number;
   /** Whether the file may be a web page. */
   pages?: boolean;
+  /** A part of it, where parts are served: `bytes=-100` is the end. */
+  range?: string;
 }
 
 interface Answered {

@@ -43,6 +43,7 @@ export function explain(error: unknown, asked: Asked): unknown {
   if (reason === 'web_page') {
     return of(webPage(what, asked.tokenSetting));
   }
+  if (reason === 'too_big') return of(tooBig(asked.path) ?? error.message);
   if (reason === 'redirect' && asked.writes) return of(moved(what));
   if (status === undefined || reason !== 'status') return of(error.message);
   switch (status) {
@@ -81,6 +82,12 @@ export function explain(error: unknown, asked: Asked): unknown {
       return of(
         `GitLab refused the values (${status}: ${said || 'no reason given'}). Correct the argument it names and call again.`,
       );
+    case 413:
+    case 414:
+    case 431:
+      return of(
+        `An argument is too long for GitLab (${status}), and nothing was done. Shorten the longest one: a search takes some words, a list some names.`,
+      );
     case 429:
       return of(
         `GitLab's rate limit is reached (429); ${asked.writes ? 'nothing was done' : 'nothing was read'}. Try again ${error.retryAfter === undefined ? 'in a minute' : `in ${error.retryAfter} s`}.`,
@@ -93,6 +100,18 @@ export function explain(error: unknown, asked: Asked): unknown {
       );
   }
 }
+
+function tooBig(path: string): string | undefined {
+  if (path.endsWith('/artifacts'))
+    return 'The artifacts are too large to be listed. Give `path`, one file of them, or open the job on GitLab.';
+  if (/\/artifacts\//.test(path))
+    return 'This file of the artifacts is larger than 4 MB, and was not read. Download it on the page of the job on GitLab.';
+  return undefined;
+}
+
+/** Whether it is unknown if the thing was done. */
+export const isDoubtful = (error: unknown): error is GitLabError =>
+  error instanceof GitLabError && error.message.includes(maybe);
 
 /** Told where a request was answered with a page for people. */
 export const webPage = (what: string, tokenSetting: string) =>

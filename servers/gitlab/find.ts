@@ -4,7 +4,7 @@ import { Api } from './client.ts';
 import { next, project, record, records } from './fields.ts';
 import { allow, atProject, instanceFor, isAllowed, type GitLab } from './gitlab.ts';
 import { projectLine, projectWhole, slim } from './shapes.ts';
-import { projectTarget } from './targets.ts';
+import { projectTarget, shown } from './targets.ts';
 
 const tool = toolFor<GitLab>();
 
@@ -129,8 +129,13 @@ export const find = [
       const namespaceId =
         namespace === undefined
           ? undefined
-          : z.object({ id: z.number() }).parse(await api.get(`namespaces/${encodeURIComponent(namespace)}`))
-              .id;
+          : z
+              .object({ id: z.number() })
+              .safeParse(await api.maybe(`namespaces/${encodeURIComponent(namespace)}`)).data?.id;
+      if (namespace !== undefined && namespaceId === undefined)
+        throw new ToolError(
+          `GitLab has no group or user \`${shown(namespace)}\`, or the token may not see it. Give \`path\` as group/name with a group that gitlab_find (what: groups) lists, or the name alone.`,
+        );
       const made = {
         name,
         path: name,

@@ -6,6 +6,7 @@ import { done, mergeRequest, names, next, project, record, records } from './fie
 import { further } from './errors.ts';
 import { atNumber, atProject, instanceFor, usable, type GitLab } from './gitlab.ts';
 import { milestoneId, userIds } from './people.ts';
+import { rebased } from './rebase.ts';
 import { mergeRequestLine, mergeRequestWhole, projectOf, slim } from './shapes.ts';
 import { refName } from './targets.ts';
 import { cut, refuseQuickActions } from './text.ts';
@@ -145,9 +146,13 @@ export const mergeRequests = [
       if (input.rebase && iid !== undefined) {
         await (shown === undefined ? rebase(iid) : further(`!${iid} is updated`, () => rebase(iid)));
       }
-      shown ??= await api.get(`projects/${id}/merge_requests/${iid}`);
+      const after =
+        input.rebase && iid !== undefined
+          ? await rebased(api, `projects/${id}/merge_requests/${iid}`, ctx)
+          : {};
+      shown = after.shown ?? shown ?? (await api.get(`projects/${id}/merge_requests/${iid}`));
       const { description: _same, url, ...rest } = whole(shown, undefined);
-      return { ...rest, ...(input.rebase && { rebase: 'started' }), url: String(url) };
+      return { ...rest, ...slim({ rebase: after.rebase }), url: String(url) };
     },
   }),
 ];
@@ -166,6 +171,7 @@ interface Wanted {
   reviewers?: string[];
   milestone?: string;
   state?: 'close' | 'reopen';
+  rebase?: boolean;
   allow_quick_actions?: boolean;
 }
 
@@ -177,6 +183,15 @@ async function prepared(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof at
       'Give `project` and `source_branch` to create one, or `merge_request` to change one.',
     );
   }
+  const only =
+    merge_request === undefined ? (['state', 'rebase'] as const) : (['source_branch', 'template'] as const);
+  for (const name of only)
+    if (input[name] !== undefined)
+      throw new ToolError(
+        merge_request === undefined
+          ? `\`${name}\` is for a merge request that is there. Give \`merge_request\`, or leave \`${name}\` out to create one.`
+          : `\`${name}\` is for a new merge request. Leave it out to change \`merge_request\`, or leave \`merge_request\` out to create one.`,
+      );
   const numbered =
     merge_request === undefined
       ? undefined

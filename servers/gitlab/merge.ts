@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
 import { mergeRequest, project, record } from './fields.ts';
-import { GitLabError } from './errors.ts';
+import { GitLabError, isDoubtful } from './errors.ts';
 import { atNumber, type GitLab } from './gitlab.ts';
 import { mergeRequestWhole, slim } from './shapes.ts';
 import { oneLine } from './text.ts';
@@ -40,6 +40,7 @@ export const merge = [
     async run({ project, merge_request, sha, auto, squash, remove_source_branch }, gitlab, ctx) {
       const {
         api,
+        id,
         iid,
         project: path,
       } = await atNumber(gitlab, merge_request, 'merge request', project, ctx);
@@ -51,13 +52,15 @@ export const merge = [
         ...(remove_source_branch !== undefined && { shouldRemoveSourceBranch: remove_source_branch }),
       };
       try {
-        const merged = mergeRequestWhole.parse(await mergeRequests.merge(path, iid, options));
-        return slim({
-          state: merged.state,
-          commit: merged.merge_commit_sha,
-          auto: auto && merged.state === 'opened' ? 'merges when the pipeline succeeds' : undefined,
-        });
+        return told(mergeRequestWhole.parse(await mergeRequests.merge(path, iid, options)), auto);
       } catch (error) {
+        // No answer came: looking says whether it was done, unless GitLab is at it still.
+        if (isDoubtful(error)) {
+          const shown = mergeRequestWhole.safeParse(
+            await api.get(`projects/${id}/merge_requests/${iid}`).catch(() => undefined),
+          ).data;
+          if (shown?.state === 'merged' && shown.sha === sha) return told(shown, auto);
+        }
         if (error instanceof GitLabError && error.status === 409) {
           throw new ToolError(
             `!${iid} was not merged: its head is no longer ${sha.slice(0, 8)}. Show it, look at what is new, and merge with the new sha.`,
@@ -73,3 +76,10 @@ export const merge = [
     },
   }),
 ];
+
+const told = (shown: z.output<typeof mergeRequestWhole>, auto: boolean | undefined) =>
+  slim({
+    state: shown.state,
+    commit: shown.merge_commit_sha,
+    auto: auto && shown.state === 'opened' ? 'merges when the pipeline succeeds' : undefined,
+  });

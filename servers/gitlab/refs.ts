@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { toolFor, ToolError } from '../../kit/tool.ts';
+import { GitLabError } from './errors.ts';
 import { next, project, record } from './fields.ts';
 import { atProject, type GitLab } from './gitlab.ts';
 import { commitLine, slim } from './shapes.ts';
@@ -117,10 +118,21 @@ export const refs = [
         throw new ToolError('`from` is missing: the branch, tag or commit to make it from.');
       refName(from);
       const { branches } = await api.rest;
-      const made =
+      const made = await (
         tag === undefined
-          ? await branches.create(path, name, from)
-          : await api.send('POST', `projects/${id}/repository/tags`, { tag_name: name, ref: from, message });
+          ? branches.create(path, name, from)
+          : api.send('POST', `projects/${id}/repository/tags`, { tag_name: name, ref: from, message })
+      ).catch((error: unknown) => {
+        if (
+          error instanceof GitLabError &&
+          error.status === 400 &&
+          /Invalid reference|Target .*invalid/i.test(error.message)
+        )
+          throw new ToolError(
+            `\`from\` is no branch, tag or commit of the project, so nothing was made. gitlab_history lists them.`,
+          );
+        throw error;
+      });
       return { name, ...z.object({ commit: commitLine }).parse(made).commit };
     },
   }),

@@ -34,13 +34,14 @@ export async function workItems(
   { type, state, search }: { type: string; state: string; search?: string },
   cursor: string | undefined,
 ) {
+  const asked = { path, types: [type.toUpperCase().replaceAll(' ', '_')], state, search, after: cursor };
   const data = answer.parse(
-    await api.graphql(QUERY, {
-      path,
-      types: [type.toUpperCase().replaceAll(' ', '_')],
-      state,
-      search,
-      after: cursor,
+    await api.graphql(QUERY, asked).catch((error: unknown) => {
+      if (error instanceof ToolError && /\$types|IssueType/.test(error.message))
+        throw new ToolError(
+          '`type` is none that this GitLab has. It is one word such as ISSUE, TASK, INCIDENT, EPIC or OBJECTIVE; leave it out for issues.',
+        );
+      throw error;
     }),
   );
   if (!data.project)

@@ -12,11 +12,19 @@ function artifactsOf({ project, params, query }: Asked): Job['artifacts'] {
   return found.artifacts;
 }
 
-const zipped = (artifacts: Job['artifacts']) =>
-  new Raw(zip(artifacts), {
+/** Whole, or the part asked for, as Workhorse's ServeContent has it. */
+function zipped({ headers: asked, world }: Asked, artifacts: Job['artifacts']): Raw {
+  const all = zip(artifacts);
+  const headers = {
     'content-type': 'application/zip',
     'content-disposition': 'attachment; filename="artifacts.zip"',
-  });
+  };
+  const end = Number(/^bytes=-(\d+)$/.exec(asked.range ?? '')?.[1]);
+  if (!world.archiveParts || Number.isNaN(end)) return new Raw(all, headers);
+  const from = Math.max(0, all.length - end);
+  const range = `bytes ${from}-${all.length - 1}/${all.length}`;
+  return new Raw(all.subarray(from), { ...headers, 'content-range': range }, 206);
+}
 
 /** As Workhorse sends one: the type by the name's end, and never shown in a browser. */
 function oneOf(artifacts: Job['artifacts'], file: string): Raw {
@@ -35,7 +43,7 @@ function oneOf(artifacts: Job['artifacts'], file: string): Raw {
 
 /** Artifacts: all of a job, or one file, by the job's number or by branch and name. */
 export const artifactRoutes = (jobOf: (asked: Asked) => { job: Job }): Route[] => [
-  ['GET', '/projects/:id/jobs/artifacts/:ref/download', (asked) => zipped(artifactsOf(asked))],
+  ['GET', '/projects/:id/jobs/artifacts/:ref/download', (asked) => zipped(asked, artifactsOf(asked))],
   [
     'GET',
     '/projects/:id/jobs/artifacts/:ref/raw/*file',
@@ -47,7 +55,7 @@ export const artifactRoutes = (jobOf: (asked: Asked) => { job: Job }): Route[] =
     (asked) => {
       const { artifacts } = jobOf(asked).job;
       if (artifacts.size === 0) throw new Refused(404, '404 Not found');
-      return zipped(artifacts);
+      return zipped(asked, artifacts);
     },
   ],
   [

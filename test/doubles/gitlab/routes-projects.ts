@@ -109,6 +109,8 @@ export const projectRoutes: Route[] = [
           .replaceAll(/^-|-$/g, '');
       if (!name || !title)
         throw new Refused(400, { error: 'name, path are missing, at least one parameter must be provided' });
+      if (name.length > 255)
+        throw new Refused(400, { message: { path: ['is too long (maximum is 255 characters)'] } });
       if (!LEGAL.test(name))
         throw new Refused(400, { message: { 'project_namespace.path': [ILLEGAL], path: [ILLEGAL] } });
       const into = body['namespace_id'] ?? undefined;

@@ -26,6 +26,8 @@ export class World {
   url = '';
   /** Whether logs are sent in parts where a reader asks for one: GitLab itself sends them whole (lib/api/ci/jobs.rb). */
   ranges = false;
+  /** Whether a part of an archive of artifacts is sent where one is asked for. */
+  archiveParts = true;
   /** Whether GraphQL tells the end of a log (GitLab 15.11 and later). */
   summaries = true;
   /** Requests a minute that one token may send; undefined: any number. */

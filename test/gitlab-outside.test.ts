@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { keep } from './auth-kit.ts';
+import { startGitLab } from './doubles/gitlab/server.ts';
+import { bench } from './gitlab-kit.ts';
+import { tempHome } from './support.ts';
+
+/* What strangers met: lost answers, large archives, arguments that mean nothing there. */
+
+const P = 'group/forge';
+
+async function changed(t: Parameters<typeof bench>[0]) {
+  const found = await bench(t);
+  const { project, double, root } = found;
+  await project.repo.commit('fix', 'main', 'Fix', [
+    { action: 'create', file_path: 'fix.txt', content: Buffer.from('x\n') },
+  ]);
+  double.world.mergeRequest(project, root, 'Fix', 'fix');
+  const sha = (await project.repo.resolve('refs/heads/fix')) ?? assert.fail();
+  const puts = () => double.sent.filter((one) => one.method === 'PUT' && one.path.endsWith('/merge')).length;
+  return { ...found, sha, puts, at: { project: P, merge_request: 1, sha } };
+}
+
+test('a merge whose answer is lost: looked at, and said to be done where it was', async (t) => {
+  const { value, double, project, at, puts } = await changed(t);
+  double.faults.push({ method: 'PUT', path: /\/merge$/, times: 1, cut: true });
+  const merged = await value('gitlab_merge', at);
+  assert.equal(merged['state'], 'merged');
+  assert.equal(merged['commit'], await project.repo.resolve('refs/heads/main'));
+  assert.equal(puts(), 1);
+});
+
+test('a merge whose answer is lost, where looking does not help, is not sent twice', async (t) => {
+  const { fault, double, project, at, puts } = await changed(t);
+  const path = /\/merge_requests\/1/;
+  double.faults.push({ method: 'PUT', path, times: 1, status: 504 });
+  assert.match(await fault('gitlab_merge', at), /504.*may have done it: check/);
+  assert.equal(project.mergeRequests[0]?.state, 'opened');
+  double.faults.push({ method: 'PUT', path, times: 1, cut: true });
+  double.faults.push({ method: 'GET', path, times: 9, after: 2, status: 500 });
+  assert.match(await fault('gitlab_merge', at), /broke the connection.*may have done it: check/);
+  assert.deepEqual([puts(), project.mergeRequests[0]?.state], [2, 'merged']);
+});
+
+test('a rebase is waited for: the answer has the sha to merge with, or why it did not do', async (t) => {
+  const { value, fault, project, sha } = await changed(t);
+  const add = (branch: string, file_path: string, text: string, start?: string) =>
+    project.repo.commit(branch, start, file_path, [
+      { action: 'create', file_path, content: Buffer.from(text) },
+    ]);
+  await add('main', 'other.txt', 'x');
+  const shown = await value('gitlab_write_merge_request', { project: P, merge_request: 1, rebase: true });
+  assert.equal(shown['rebase'], 'done');
+  assert.notEqual(shown['sha'], sha);
+  const merged = await value('gitlab_merge', { project: P, merge_request: 1, sha: shown['sha'] });
+  assert.equal(merged['state'], 'merged');
+  await add('clash', 'same.txt', 'ours', 'main');
+  await add('main', 'same.txt', 'theirs');
+  await value('gitlab_write_merge_request', { project: P, source_branch: 'clash' });
+  assert.match(
+    await fault('gitlab_write_merge_request', { project: P, merge_request: 2, rebase: true }),
+    /Rebase failed.*Nothing was changed/,
+  );
+});
+
+test('an archive of 200 MB is listed by its end; where parts are not served, it says what to give', async (t) => {
+  const { value, fault, double, project } = await bench(t);
+  const artifacts = new Map<string, Buffer>();
+  const part = Buffer.alloc(10 * 1024 * 1024);
+  for (let at = 0; at < 20; at++) artifacts.set(`out/part${at}.bin`, part);
+  artifacts.set('report.txt', Buffer.from('All is well.\n'));
+  const pipeline = double.world.pipeline(project, 'main', 'a'.repeat(40));
+  const job = double.world.job(pipeline, 'build', 'success', { artifacts });
+  const listed = await value('gitlab_artifacts', { project: P, job: job.id });
+  assert.equal(listed['total'], 21);
+  assert.match(JSON.stringify(listed['files']), /"out\/part19\.bin","bytes":10485760/);
+  double.world.archiveParts = false;
+  assert.match(
+    await fault('gitlab_artifacts', { project: P, job: job.id }),
+    /too large to be listed\. Give `path`/,
+  );
+  assert.match(
+    await fault('gitlab_artifacts', { project: P, job: job.id, path: 'out/part0.bin' }),
+    /larger than 4 MB.*Download it/,
+  );
+  const { text } = await value('gitlab_artifacts', { project: P, job: job.id, path: 'report.txt' });
+  assert.equal(text, 'All is well.\n');
+});
+
+test('each error names the argument that is wrong, and what to give', async (t) => {
+  const { fault } = await changed(t);
+  const cases: [tool: string, input: Record<string, unknown>, said: RegExp][] = [
+    [
+      'gitlab_write_merge_request',
+      { project: P, merge_request: 1, source_branch: 'x' },
+      /`source_branch` is for a new/,
+    ],
+    [
+      'gitlab_write_merge_request',
+      { project: P, source_branch: 'fix', rebase: true },
+      /`rebase` is for a merge request that/,
+    ],
+    ['gitlab_list_issues', { project: P, search: 'x'.repeat(100_000) }, /argument is too long.*Shorten/],
+    ['gitlab_list_issues', { project: P, type: 'rm -rf' }, /`type` is none that this GitLab has.*EPIC/],
+    ['gitlab_create_project', { path: 'nobody/x' }, /no group or user `nobody`.*`path`.*gitlab_find/],
+    ['gitlab_create_project', { path: 'x'.repeat(300) }, /too long/],
+    ['gitlab_write_ref', { project: P, tag: 'v1', from: 'gone' }, /`from` is no branch.*gitlab_history/],
+    ['gitlab_write_ref', { project: P, branch: 'v1', from: 'gone' }, /`from` is no branch.*gitlab_history/],
+  ];
+  for (const [tool, input, said] of cases) assert.match(await fault(tool, input), said, tool);
+});
+
+test("git's words become ours: names that are not there", async (t) => {
+  const { value, fault } = await bench(t, { GITLAB_ROOTS: tempHome(t) });
+  assert.match(await fault('git_clone', { project: P, branch: 'gone' }), /knows no `gone`.*gitlab_history/);
+  await value('git_clone', { project: P });
+  const folder = 'forge';
+  assert.match(await fault('git_log', { folder, ref: 'gone' }), /knows no `gone`/);
+  assert.match(await fault('git_diff', { folder, from: 'gone' }), /knows no `gone`/);
+  assert.match(await fault('git_branch', { folder, branch: 'new', from: 'gone' }), /knows no `gone`/);
+  assert.match(
+    await fault('git_commit', { folder, message: 'x', paths: ['gone.txt'] }),
+    /no file `gone\.txt`.*git_status/,
+  );
+});
+
+test('two GitLabs, one by a sign-in that is kept, one by a token: each gets its own', async (t) => {
+  const { double, serve } = await bench(t);
+  const home = tempHome(t);
+  const other = await startGitLab();
+  t.after(() => other.close());
+  const ola = other.world.user('ola');
+  other.world.token('oauth-of-the-other-1', ola);
+  await other.world.project('team/site', ola, { 'a.txt': 'theirs\n' });
+  const client = { issuer: 'http://127.0.0.1:9', client_id: 'kuznia', scope: 'api' };
+  const kept = { client, access_token: 'oauth-of-the-other-1', expires_at: Date.now() + 3_600_000 };
+  await keep(home, { work: { kind: 'oauth', value: JSON.stringify(kept) } });
+  const instances = [{ name: 'work', url: other.url, token: 'secret://work' }];
+  writeFileSync(join(home, 'kuznia.json'), JSON.stringify({ servers: { gitlab: { instances } } }));
+  const { value } = await serve({}, undefined, home);
+  const read = async (project: string, path: string) =>
+    (await value('gitlab_read_file', { project, path }))['text'];
+  assert.equal(await read('work:team/site', 'a.txt'), 'theirs\n');
+  assert.equal(await read(`${other.url}/team/site`, 'a.txt'), 'theirs\n');
+  assert.match(String(await read(P, 'README.md')), /Forge/);
+  assert.deepEqual([...new Set(other.sent.map((one) => one.authorization))], ['Bearer oauth-of-the-other-1']);
+  assert.ok(double.sent.every((one) => one.authorization !== 'Bearer oauth-of-the-other-1'));
+});
