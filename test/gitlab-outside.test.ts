@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { keep } from './auth-kit.ts';
+import { runFolder } from '../servers/gitlab/run-folder.ts';
 import { startGitLab } from './doubles/gitlab/server.ts';
 import { bench } from './gitlab-kit.ts';
 import { tempHome } from './support.ts';
@@ -10,6 +14,7 @@ import { tempHome } from './support.ts';
 /* What strangers met: lost answers, large archives, arguments that mean nothing there. */
 
 const P = 'group/forge';
+const run = promisify(execFile);
 
 async function changed(t: Parameters<typeof bench>[0]) {
   const found = await bench(t);
@@ -124,6 +129,30 @@ test("git's words become ours: names that are not there", async (t) => {
     await fault('git_commit', { folder, message: 'x', paths: ['gone.txt'] }),
     /no file `gone\.txt`.*git_status/,
   );
+});
+
+test('a pull says what is missing: a branch on GitLab, or any branch here', async (t) => {
+  const { value, fault } = await bench(t, { GITLAB_ROOTS: tempHome(t) });
+  const { folder: path } = await value('git_clone', { project: P });
+  const folder = 'forge';
+  await value('git_branch', { folder, branch: 'mine', from: 'main' });
+  assert.match(await fault('git_pull', { folder }), /mine is not on GitLab.*git_push/);
+  await run('git', ['-C', String(path), 'checkout', '--quiet', '--detach']);
+  assert.match(await fault('git_pull', { folder }), /No branch is checked out.*git_branch/);
+});
+
+test('a server killed while git ran leaves the token on disk no longer than to the next start', async (t) => {
+  const { serve } = await bench(t);
+  const home = tempHome(t);
+  const ours = await runFolder(home, 'askpass');
+  // A process that has ended: its id names nobody.
+  const gone = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+  await once(gone, 'close');
+  const dead = ours.folder.replace(`-${process.pid}-`, `-${gone.pid}-`);
+  mkdirSync(dead);
+  writeFileSync(join(dead, 'token'), 'x');
+  await serve({}, undefined, home);
+  assert.deepEqual([existsSync(dead), existsSync(ours.folder)], [false, true]);
 });
 
 test('two GitLabs, one by a sign-in that is kept, one by a token: each gets its own', async (t) => {

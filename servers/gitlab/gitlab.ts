@@ -6,6 +6,7 @@ import { ToolError, type Runtime, type ToolContext } from '../../kit/tool.ts';
 import { z } from 'zod';
 import { Api, type Instance } from './client.ts';
 import type { GitLabConfig } from './config.ts';
+import { sweepRun } from './run-folder.ts';
 import { filePath, numberedTarget, projectTarget, refName, shown, type Target } from './targets.ts';
 
 /** What the GitLab server's tools work with. */
@@ -16,6 +17,7 @@ export interface GitLab {
 }
 
 export async function openGitLab(config: GitLabConfig, runtime: Runtime): Promise<GitLab> {
+  await sweepRun(runtime.home);
   const { url = '', token, projects, ca } = config;
   const first = { name: '', url, token, projects, ca };
   const instances = [first, ...config.instances].map((one) => instanceOf(one, config.read_only, runtime));

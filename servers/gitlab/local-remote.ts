@@ -74,7 +74,11 @@ export const localRemote = [
     async run({ folder }, gitlab, ctx) {
       const { path, extra, login, name } = await remoteOf(gitlab, folder, ctx);
       await withGit({ path, extra, login, home: gitlab.home }, ctx, async (git) => {
-        const branch = (await git.raw(['symbolic-ref', '--short', '--quiet', 'HEAD'])).trim();
+        const branch = (await git.raw(['symbolic-ref', '--short', '--quiet', 'HEAD']).catch(() => '')).trim();
+        if (branch === '')
+          throw new ToolError(
+            'No branch is checked out in the folder. Switch to one with git_branch, then pull.',
+          );
         await git.raw([
           'fetch',
           '--prune',
@@ -84,14 +88,12 @@ export const localRemote = [
           name,
           '+refs/heads/*:refs/remotes/origin/*',
         ]);
-        await git.raw([
-          'merge',
-          '--ff-only',
-          '--quiet',
-          '--no-verify',
-          END,
-          `refs/remotes/origin/${refName(branch)}`,
-        ]);
+        const theirs = `refs/remotes/origin/${refName(branch)}`;
+        if ((await git.raw(['for-each-ref', theirs])).trim() === '')
+          throw new ToolError(
+            `The branch ${branch} is not on GitLab, so there is nothing to pull; other branches are fetched. Push it with git_push, or switch to one that is there with git_branch.`,
+          );
+        await git.raw(['merge', '--ff-only', '--quiet', '--no-verify', END, theirs]);
       });
       return state(gitlab, folder, ctx);
     },
