@@ -35,7 +35,10 @@ export function listing<Deps>(tool: Tool<Deps>): Listing {
         ...objectOf(schema['properties']),
         ...(tool.long && {
           wait_s: { type: 'number', description: 'answer after so many seconds (50)' },
-          job: { type: 'string', description: 'go on waiting for this job; other arguments as before' },
+          job: {
+            type: 'string',
+            description: 'of an earlier answer of this tool, to go on waiting; other arguments as before',
+          },
         }),
         ...(hasDryRun(tool) && { dry_run: { type: 'boolean', description: 'only say what would be sent' } }),
       },

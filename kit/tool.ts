@@ -141,7 +141,12 @@ function parseInput<I extends Shape>(tool: string, schema: I, raw: unknown): z.o
   const parsed = schema.safeParse(raw ?? {});
   if (parsed.success && faults.length === 0) return parsed.data;
   for (const issue of parsed.error?.issues ?? []) {
-    faults.push(`\`${issue.path.join('.') || 'the arguments'}\`: ${issue.message}`);
+    // zod 4: "Invalid input: expected string, received undefined". Models know "missing".
+    const said = issue.message.replace(
+      /^Invalid input: expected (\w+), received undefined$/,
+      'missing: expected $1',
+    );
+    faults.push(`\`${issue.path.join('.') || 'the arguments'}\`: ${said}`);
   }
   throw new ToolError(
     `${tool} was not run: ${faults.slice(0, 8).join('; ')}. Its arguments are ${known.join(', ')}. Correct them and call again.`,

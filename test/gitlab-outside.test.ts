@@ -49,6 +49,55 @@ test('a merge whose answer is lost, where looking does not help, is not sent twi
   assert.deepEqual([puts(), project.mergeRequests[0]?.state], [2, 'merged']);
 });
 
+test('a review whose server was killed half-way is gone on with; drafts of anything else are left alone', async (t) => {
+  const { value, fault, project, root } = await changed(t);
+  const mr = project.mergeRequests[0] ?? assert.fail();
+  const comments = ['a', 'b', 'c'].map((text) => ({ file: 'fix.txt', line: 1, text }));
+  const review = { project: P, merge_request: 1, comments };
+  const refs = {
+    base_sha: await project.repo.resolve('main'),
+    start_sha: await project.repo.resolve('main'),
+    head_sha: await project.repo.resolve('refs/heads/fix'),
+  };
+  const position = { position_type: 'text', ...refs, new_path: 'fix.txt', old_path: 'fix.txt', new_line: 1 };
+  const draft = (id: number, note: string) => ({ id, note, author: root, position });
+  // The end of it, as a publishing that stopped half-way leaves it: sent again, the beginning would be there twice.
+  mr.drafts = [draft(8, 'b'), draft(9, 'c')];
+  assert.match(await fault('gitlab_review', review), /2 unpublished draft comments.*not of this review/);
+  mr.drafts = [draft(8, 'a'), draft(9, 'b')];
+  assert.equal((await value('gitlab_review', review))['published'], 3);
+  const said = mr.discussions.flatMap((one) => one.notes.map((note) => note.body));
+  assert.deepEqual([said, mr.drafts], [['a', 'b', 'c'], []]);
+});
+
+test('a fork is changed, and its branch offered to the project it came from', async (t) => {
+  const { value, fault, double, project } = await bench(t);
+  await value('gitlab_create_project', { path: 'root/mine', fork_of: P });
+  const fork = 'root/mine';
+  await value('gitlab_commit', {
+    project: fork,
+    branch: 'idea',
+    start_branch: 'main',
+    message: 'An idea',
+    actions: [{ action: 'create', path: 'idea.txt', content: 'x' }],
+  });
+  const made = await value('gitlab_write_merge_request', {
+    project: fork,
+    source_branch: 'idea',
+    target_project: P,
+  });
+  assert.match(String(made['url']), /group\/forge\/-\/merge_requests\/1$/);
+  const shown = await value('gitlab_show_merge_request', { project: P, merge_request: 1 });
+  assert.match(JSON.stringify(await value('gitlab_diff', { project: P, merge_request: 1 })), /idea\.txt/);
+  await value('gitlab_merge', { project: P, merge_request: 1, sha: shown['sha'] });
+  assert.equal(String(await project.repo.blob('main', 'idea.txt')), 'x');
+  assert.match(
+    await fault('gitlab_write_merge_request', { project: P, merge_request: 1, target_project: fork }),
+    /`target_project` is for a new/,
+  );
+  assert.ok(double.url);
+});
+
 test('a rebase is waited for: the answer has the sha to merge with, or why it did not do', async (t) => {
   const { value, fault, project, sha } = await changed(t);
   const add = (branch: string, file_path: string, text: string, start?: string) =>
@@ -107,6 +156,8 @@ test('each error names the argument that is wrong, and what to give', async (t) 
       { project: P, source_branch: 'fix', rebase: true },
       /`rebase` is for a merge request that/,
     ],
+    ['gitlab_history', { project: P, search: 'x' }, /`search` looks at names of branches and tags/],
+    ['gitlab_show_issue', { project: P }, /`issue`: missing: expected string/],
     ['gitlab_list_issues', { project: P, search: 'x'.repeat(100_000) }, /argument is too long.*Shorten/],
     ['gitlab_list_issues', { project: P, type: 'rm -rf' }, /`type` is none that this GitLab has.*EPIC/],
     ['gitlab_create_project', { path: 'nobody/x' }, /no group or user `nobody`.*`path`.*gitlab_find/],

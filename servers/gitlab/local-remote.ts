@@ -12,7 +12,7 @@ import { projectTarget, refName, shown } from './targets.ts';
 
 const tool = toolFor<GitLab>();
 
-const folder = z.string();
+const folder = z.string().describe('as git_clone made it');
 
 /** Names that the model gives come after this: git takes none of them for an option. */
 const END = '--end-of-options';
@@ -28,7 +28,11 @@ export const localRemote = [
     long: true,
     untrusted: true,
     examples: ['clone group/project'],
-    input: z.object({ project, folder: folder.optional(), branch: z.string().optional() }),
+    input: z.object({
+      project,
+      folder: z.string().optional().describe('to make'),
+      branch: z.string().optional(),
+    }),
     output: record,
     preview: async ({ project, folder, branch }, gitlab, ctx) => {
       const place = await atProject(gitlab, project, ctx);

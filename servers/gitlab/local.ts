@@ -10,7 +10,7 @@ import { cut } from './text.ts';
 
 const tool = toolFor<GitLab>();
 
-const folder = z.string();
+const folder = z.string().describe('as git_clone made it');
 const SHOWN = 20_000;
 
 /** Names that the model gives come after this: git takes none of them for an option. */

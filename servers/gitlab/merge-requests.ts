@@ -4,7 +4,7 @@ import { Api } from './client.ts';
 import { threadsOf } from './comments.ts';
 import { done, mergeRequest, names, next, project, record, records } from './fields.ts';
 import { further } from './errors.ts';
-import { atNumber, atProject, instanceFor, usable, type GitLab } from './gitlab.ts';
+import { atNumber, atProject, instanceFor, usable, type GitLab, type Place } from './gitlab.ts';
 import { milestoneId, userIds } from './people.ts';
 import { rebased } from './rebase.ts';
 import { mergeRequestLine, mergeRequestWhole, projectOf, slim } from './shapes.ts';
@@ -111,6 +111,7 @@ export const mergeRequests = [
       merge_request: mergeRequest.optional(),
       source_branch: z.string().optional(),
       target_branch: z.string().optional(),
+      target_project: project.optional().describe('of a fork: what it came from'),
       title: z.string().max(255).optional(),
       description: z.string().max(1_000_000).optional(),
       template: z.string().optional().describe('a description template'),
@@ -146,11 +147,9 @@ export const mergeRequests = [
       if (input.rebase && iid !== undefined) {
         await (shown === undefined ? rebase(iid) : further(`!${iid} is updated`, () => rebase(iid)));
       }
-      const after =
-        input.rebase && iid !== undefined
-          ? await rebased(api, `projects/${id}/merge_requests/${iid}`, ctx)
-          : {};
-      shown = after.shown ?? shown ?? (await api.get(`projects/${id}/merge_requests/${iid}`));
+      const path = `projects/${id}/merge_requests/${iid}`;
+      const after = input.rebase ? await rebased(api, path, ctx) : {};
+      shown = after.shown ?? shown ?? (await api.get(path));
       const { description: _same, url, ...rest } = whole(shown, undefined);
       return { ...rest, ...slim({ rebase: after.rebase }), url: String(url) };
     },
@@ -162,6 +161,7 @@ interface Wanted {
   merge_request?: string;
   source_branch?: string;
   target_branch?: string;
+  target_project?: string;
   title?: string;
   description?: string;
   template?: string;
@@ -184,7 +184,9 @@ async function prepared(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof at
     );
   }
   const only =
-    merge_request === undefined ? (['state', 'rebase'] as const) : (['source_branch', 'template'] as const);
+    merge_request === undefined
+      ? (['state', 'rebase'] as const)
+      : (['source_branch', 'target_project', 'template'] as const);
   for (const name of only)
     if (input[name] !== undefined)
       throw new ToolError(
@@ -200,7 +202,9 @@ async function prepared(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof at
   const { api, id } = place;
   if (source_branch !== undefined) refName(source_branch);
   if (target_branch !== undefined) refName(target_branch);
-  const target = target_branch ?? (numbered ? undefined : await defaultBranch(api, id));
+  const into =
+    input.target_project === undefined ? undefined : await upstream(place, input.target_project, gitlab, ctx);
+  const target = target_branch ?? (numbered ? undefined : await defaultBranch(api, String(into ?? id)));
   const title = input.title ?? (numbered ? undefined : source_branch);
   const current =
     numbered && input.draft !== undefined && title === undefined
@@ -209,6 +213,7 @@ async function prepared(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof at
       : title;
   const values = {
     ...(!numbered && { sourceBranch: source_branch }),
+    ...(into !== undefined && { targetProjectId: into }),
     targetBranch: target,
     title: drafted(current, input.draft),
     description: input.description ?? (await template(api, id, input.template)),
@@ -219,6 +224,19 @@ async function prepared(input: Wanted, gitlab: GitLab, ctx: Parameters<typeof at
     ...(numbered && { stateEvent: input.state }),
   };
   return { place, iid: numbered?.iid, values };
+}
+
+/** The number of the project that a fork's branch is to be merged into. */
+async function upstream(
+  { api }: Place,
+  named: string,
+  gitlab: GitLab,
+  ctx: Parameters<typeof atProject>[2],
+): Promise<number> {
+  const into = await atProject(gitlab, named, ctx);
+  if (into.api.instance !== api.instance)
+    throw new ToolError('`target_project` is on another GitLab than `project`. Name one on the same.');
+  return z.object({ id: z.number() }).parse(await api.get(`projects/${into.id}`)).id;
 }
 
 /** "Draft: " before the title is how GitLab marks a draft. */

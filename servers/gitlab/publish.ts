@@ -10,7 +10,37 @@ export interface ReviewNote {
   position?: ReturnType<typeof positionOf>;
 }
 
-const drafts = z.array(z.object({ id: z.number(), note: z.string() }));
+const drafts = z.array(
+  z.object({
+    id: z.number(),
+    note: z.string(),
+    position: z
+      .object({
+        head_sha: z.string().nullish(),
+        new_path: z.string().nullish(),
+        new_line: z.coerce.number().nullish(),
+        old_line: z.coerce.number().nullish(),
+      })
+      .nullish(),
+  }),
+);
+
+type Draft = z.output<typeof drafts>[number];
+
+const mark = ({ note, position }: Pick<Draft, 'note' | 'position'>) =>
+  JSON.stringify([
+    note,
+    position?.head_sha ?? null,
+    position?.new_path ?? null,
+    position?.new_line ?? null,
+    position?.old_line ?? null,
+  ]);
+
+/** Whether drafts are how far this very review came before its server was killed: its first comments, in their order. */
+function begun(left: Draft[], notes: ReviewNote[]): boolean {
+  const inOrder = left.toSorted((a, b) => a.id - b.id);
+  return inOrder.every((one, at) => notes[at] !== undefined && mark(one) === mark(notes[at]));
+}
 
 const draftsOf = async (api: Api, path: string) =>
   drafts.parse(await api.get(`${path}/draft_notes`, { per_page: 100 }));
@@ -21,12 +51,13 @@ const draftsOf = async (api: Api, path: string) =>
  */
 export async function publishReview(api: Api, path: string, name: string, notes: ReviewNote[]) {
   const before = await draftsOf(api, path);
-  if (before.length > 0) {
+  if (!begun(before, notes)) {
     throw new ToolError(
-      `Nothing was sent: you have ${before.length} unpublished draft comments on ${name}, which would be published too. Publish or delete them on GitLab first.`,
+      `Nothing was sent: you have ${before.length} unpublished draft comments on ${name} that are not of this review, and would be published with it. Publish or delete them on GitLab first.`,
     );
   }
   for (const [index, one] of notes.entries()) {
+    if (index < before.length) continue;
     try {
       await api.send('POST', `${path}/draft_notes`, one);
     } catch (error) {

@@ -74,6 +74,10 @@ export const refs = [
         };
       }
       if (list === 'commits') {
+        if (search !== undefined)
+          throw new ToolError(
+            '`search` looks at names of branches and tags: give `list` as branches or tags. Commits are narrowed by `ref` and `path`.',
+          );
         const named = input.ref ?? target.ref;
         const query = {
           ref_name: named === undefined ? undefined : refName(named),
@@ -101,7 +105,7 @@ export const refs = [
       tag: z.string().optional(),
       from: z.string().optional(),
       message: z.string().optional(),
-      protect: z.boolean().optional().describe('instead of creating'),
+      protect: z.boolean().optional().describe('sets protection (true, false) instead of creating'),
     }),
     output: record,
     async run({ project, branch, tag, from, message, protect }, gitlab, ctx) {
