@@ -233,6 +233,13 @@ test('what GitLab would refuse is refused: paths, branches that are not there, n
   assert.equal((await create('new', 'x', 'x', 'nowhere')).status, 400);
   assert.equal((await create('a..b', 'x', 'x', 'main')).status, 400);
   assert.deepEqual((await project.repo.git(['branch', '--format=%(refname:short)'])).trim(), 'main');
+  for (const name of ['-x', 'refs/heads/x', 'HEAD']) {
+    const tag = await ask('POST', `${F}/repository/tags`, { tag_name: name, ref: 'main', message: 'm' });
+    const branch = await ask('POST', `${F}/repository/branches`, { branch: name, ref: 'main' });
+    assert.deepEqual([tag.status, branch.status], [400, 400], name);
+  }
+  const nul = await ask('POST', `${F}/issues`, { title: 'a\0b' });
+  assert.deepEqual([nul.status, nul.text], [400, 'Bad Request']);
   assert.equal((await ask('POST', 'projects', { name: 'x', path: '-x' })).status, 400);
   const { json } = await ask('POST', 'projects', { name: 'Fresh One' });
   assert.deepEqual([row.parse(json)['path'], row.parse(json)['name']], ['fresh-one', 'Fresh One']);

@@ -80,7 +80,9 @@ export function explain(error: unknown, asked: Asked): unknown {
     case 400:
     case 422:
       return of(
-        `GitLab refused the values (${status}: ${said || 'no reason given'}). Correct the argument it names and call again.`,
+        said
+          ? `GitLab refused the values (${status}: ${said}). Correct the argument it names and call again.`
+          : `GitLab refused the request without a reason (${status}). Look for characters that cannot be shown, names and dates that are none, and call again.`,
       );
     case 413:
     case 414:

@@ -1,5 +1,16 @@
 import { Refused } from './routing.ts';
 import type { Project, User } from './model.ts';
+import type { Repo } from './repo.ts';
+
+/** lib/gitlab/git_ref_validator.rb: what git takes, but for what looks like an option or a whole ref. */
+export async function legalRef(repo: Repo, ref: string): Promise<boolean> {
+  const name = ref.split('/').slice(2).join('/');
+  if (/^(-|refs\/(heads|remotes|merge-requests)\/)/.test(name) || name === 'HEAD') return false;
+  return repo.git(['check-ref-format', ref]).then(
+    () => true,
+    () => false,
+  );
+}
 
 /** Throws where a commit cannot go to a branch (GitLab's app/services/commits/create_service.rb). */
 export async function writable(
@@ -17,10 +28,7 @@ export async function writable(
       message: `A branch called '${branch}' already exists. Switch to that branch in order to make changes`,
     });
   if (there) return;
-  const legal = await repo.git(['check-ref-format', `refs/heads/${branch}`]).then(
-    () => !branch.startsWith('-'),
-    () => false,
-  );
+  const legal = await legalRef(repo, `refs/heads/${branch}`);
   if (!legal)
     throw new Refused(400, {
       message: `Invalid branch name '${branch}'`,

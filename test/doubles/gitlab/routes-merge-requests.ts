@@ -204,16 +204,9 @@ export const mergeRequestRoutes: Route[] = [
     '/projects/:id/merge_requests/:iid/raw_diffs',
     async (asked) => {
       const { diff_refs: refs } = await shown(asked);
-      return new Raw(
-        await asked.project.repo.bytes([
-          'diff',
-          '--no-color',
-          '-M',
-          refs?.base_sha ?? '',
-          refs?.head_sha ?? '',
-        ]),
-        { 'content-type': 'text/plain' },
-      );
+      const diff = ['diff', '--no-color', '-M', refs?.base_sha ?? '', refs?.head_sha ?? ''];
+      const text = refs ? await asked.project.repo.bytes(diff) : '';
+      return new Raw(text, { 'content-type': 'text/plain' });
     },
   ],
   [

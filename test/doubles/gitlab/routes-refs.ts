@@ -1,4 +1,4 @@
-import { isProtected, isProtectedTag, may, mayTag } from './protection.ts';
+import { isProtected, isProtectedTag, legalRef, may, mayTag } from './protection.ts';
 import { accepted, need, paged, Refused, str, type Asked, type Route } from './routing.ts';
 
 /** A commit as the API gives it. */
@@ -183,7 +183,7 @@ export const refRoutes: Route[] = [
       const { project, body } = asked;
       const [name = '', ref = ''] = [str(body['branch']), str(body['ref'])];
       if (!name || !ref) throw new Refused(400, { error: `${name ? 'ref' : 'branch'} is missing` });
-      if (!(await legal(project, `refs/heads/${name}`)))
+      if (!(await legalRef(project.repo, `refs/heads/${name}`)))
         throw new Refused(400, { message: 'Branch name is invalid' });
       if (await project.repo.resolve(`refs/heads/${name}`))
         throw new Refused(400, { message: 'Branch already exists' });
@@ -217,7 +217,8 @@ export const refRoutes: Route[] = [
     async (asked) => {
       need(asked, 30);
       const { project } = asked;
-      const out = await project.repo.git(['branch', '--format=%(refname:lstrip=2)', '--merged', 'main']);
+      const merged = ['branch', '--format=%(refname:lstrip=2)', '--merged', 'refs/heads/main'];
+      const out = await project.repo.git(merged).catch(() => '');
       for (const name of out.split('\n').filter(Boolean))
         if (name !== 'main' && !isProtected(project, name))
           await project.repo.git(['update-ref', '-d', `refs/heads/${name}`]);
@@ -232,7 +233,7 @@ export const refRoutes: Route[] = [
       const { project, body, user } = asked;
       const name = str(body['tag_name']) ?? '';
       if (!name) throw new Refused(400, { error: 'tag_name is missing' });
-      if (!(await legal(project, `refs/tags/${name}`)))
+      if (!(await legalRef(project.repo, `refs/tags/${name}`)))
         throw new Refused(400, { message: 'Tag name invalid' });
       if (await project.repo.resolve(`refs/tags/${name}`))
         throw new Refused(400, { message: `Tag ${name} already exists` });
@@ -268,12 +269,3 @@ export const refRoutes: Route[] = [
     },
   ],
 ];
-
-async function legal(project: Asked['project'], ref: string): Promise<boolean> {
-  try {
-    await project.repo.git(['check-ref-format', ref]);
-    return true;
-  } catch {
-    return false;
-  }
-}

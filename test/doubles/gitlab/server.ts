@@ -216,6 +216,9 @@ export async function startGitLab(): Promise<Double> {
   }
 
   async function handled(method: string, url: URL, text: string, request: IncomingMessage): Promise<unknown> {
+    // lib/gitlab/middleware/handle_malformed_strings.rb
+    if (/%00/.test(url.href) || /\0|\\u0000/.test(text))
+      return new Raw('Bad Request', { 'content-type': 'text/plain' }, 400);
     const body = paramsOf(url.searchParams, request.headers['content-type'] ?? '', text);
     const token = tokenOf(request, url);
     if (/^\/api\/graphql\/?$/.test(url.pathname)) return answerGraphql(world, token, body);
