@@ -81,6 +81,29 @@ test('a rebase makes the commits anew, in the background; one that does not fit 
   assert.match(String((await rebased(clash['iid']))['merge_error']), /Rebase failed/);
 });
 
+test('the diff stays what it was while others commit to the target; places of older versions stay good', async (t) => {
+  const { ask, one, many, create } = await met(t);
+  await create('fix', 'fix.txt', '1\n', 'main');
+  const made = await one('POST', MR, { source_branch: 'fix', target_branch: 'main', title: 'Fix' });
+  await create('main', 'main.txt', '1\n');
+  assert.deepEqual((await one('GET', `${MR}/1`))['diff_refs'], made['diff_refs']);
+  const place = { position_type: 'text', new_path: 'fix.txt', old_path: 'fix.txt', new_line: 1 };
+  const position = { ...row.parse(made['diff_refs']), ...place };
+  const comment = () => ask('POST', `${MR}/1/discussions`, { body: 'Why?', position });
+  assert.equal((await comment()).status, 201);
+  await create('fix', 'more.txt', '1\n');
+  assert.equal((await comment()).status, 201);
+  const versions = await many('GET', `${MR}/1/versions`);
+  assert.equal(versions.length, 2);
+  const old = await one('GET', `${MR}/1/versions/${String(versions[1]?.['id'])}`);
+  assert.deepEqual(
+    rows.parse(old['diffs']).map((each) => each['new_path']),
+    ['fix.txt'],
+  );
+  const bare = { ...position, head_sha: '0'.repeat(40) };
+  assert.equal((await ask('POST', `${MR}/1/discussions`, { body: 'x', position: bare })).status, 400);
+});
+
 test('a fork asks for its branch to be merged into the project it came from', async (t) => {
   const { ask, one, project, world } = await met(t);
   const fork = await one('POST', `${F}/fork`, { path: 'mine' });
@@ -238,6 +261,8 @@ test('what GitLab would refuse is refused: paths, branches that are not there, n
     const branch = await ask('POST', `${F}/repository/branches`, { branch: name, ref: 'main' });
     assert.deepEqual([tag.status, branch.status], [400, 400], name);
   }
+  const number = await ask('POST', `${F}/issues`, { title: 42 });
+  assert.equal(number.status, 201);
   const nul = await ask('POST', `${F}/issues`, { title: 'a\0b' });
   assert.deepEqual([nul.status, nul.text], [400, 'Bad Request']);
   assert.equal((await ask('POST', 'projects', { name: 'x', path: '-x' })).status, 400);

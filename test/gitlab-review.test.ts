@@ -230,6 +230,26 @@ test('a review that is cancelled half-way leaves no drafts', async (t) => {
   assert.deepEqual([mr.drafts.length, mr.discussions.length], [0, 0]);
 });
 
+test('a comment that GitLab takes after the review was cancelled is taken back too', async (t) => {
+  const { client, mr, double, root } = await reviewed(t);
+  double.faults.push({ method: 'POST', path: /draft_notes$/, times: 1, after: 2, slow: 400 });
+  const stop = new AbortController();
+  const review = { project: P, merge_request: 1, comments: five() };
+  const call = client.call('gitlab_review', review, { signal: stop.signal });
+  const until = async (done: () => boolean) => {
+    for (let tries = 0; !done() && tries < 1000; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  await until(() => mr.drafts.length === 3);
+  const note = mr.drafts[2]?.note ?? assert.fail();
+  stop.abort();
+  await call.catch(() => undefined);
+  await until(() => mr.drafts.length === 0);
+  mr.drafts.push({ id: 9, note, author: root, position: null });
+  await until(() => mr.drafts.length === 0);
+  assert.deepEqual([mr.drafts.length, mr.discussions.length], [0, 0]);
+});
+
 test('a diff that GitLab leaves out comes from the raw one, in pages', async (t) => {
   const { value } = await reviewed(t);
   let next: unknown;

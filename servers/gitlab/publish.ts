@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { ToolError } from '../../kit/tool.ts';
 import type { Api } from './client.ts';
@@ -9,6 +10,9 @@ export interface ReviewNote {
   note: string;
   position?: ReturnType<typeof positionOf>;
 }
+
+/** Waits before each look for comments that come late. */
+const LATE_MS = [0, 400, 1600];
 
 const drafts = z.array(
   z.object({
@@ -99,13 +103,18 @@ async function takenBack(api: Api, path: string, notes: ReviewNote[], { name, er
   const ours = new Set(notes.map((one) => one.note));
   let left = 0;
   const { afterwards } = api;
+  // Where the request was given up and not answered, GitLab may be at it still: it is looked again.
+  const answered = error instanceof GitLabError && error.status !== undefined && error.status < 500;
   try {
-    // Someone may have begun a comment in a browser in the meantime: that one stays.
-    for (const { id, note } of await draftsOf(afterwards, path)) {
-      if (!ours.has(note)) continue;
-      left++;
-      await afterwards.send('DELETE', `${path}/draft_notes/${id}`);
-      left--;
+    for (const wait of answered ? [0] : LATE_MS) {
+      await setTimeout(wait);
+      // Someone may have begun a comment in a browser in the meantime: that one stays.
+      for (const { id, note } of await draftsOf(afterwards, path)) {
+        if (!ours.has(note)) continue;
+        left++;
+        await afterwards.send('DELETE', `${path}/draft_notes/${id}`);
+        left--;
+      }
     }
   } catch {
     left = Math.max(left, 1);

@@ -34,13 +34,19 @@ export async function standing(project: Project, one: MergeRequest): Promise<Sta
   const head = kept ? kept.head_sha : ((await headOf(project, one)) ?? one.mergeCommit);
   const target = kept ? kept.start_sha : await repo.resolve(`refs/heads/${one.target}`);
   if (!head || !target) return { head, refs: null, conflicts: false, behind: 0 };
-  const base = kept
-    ? kept.base_sha
-    : (await repo.git(['merge-base', head, target]).catch(() => '')).trim() || null;
+  const base = (await repo.git(['merge-base', head, target]).catch(() => '')).trim();
   const behind = Number((await repo.git(['rev-list', '--count', `${head}..${target}`])).trim());
   const conflicts = one.state === 'opened' && (await repo.mergedTree(target, head)) === undefined;
-  const refs = base ? { base_sha: base, head_sha: head, start_sha: target } : null;
-  return { head, refs, conflicts, behind };
+  const now = { base_sha: base, head_sha: head, start_sha: target };
+  return { head, refs: kept ?? (base ? versioned(one, now) : null), conflicts, behind };
+}
+
+/** The version that the head belongs to: made anew where something was pushed, or another target chosen. */
+function versioned(one: MergeRequest, now: DiffRefs): DiffRefs {
+  const last = one.versions.at(-1);
+  if (last?.refs.head_sha === now.head_sha && last.target === one.target) return last.refs;
+  one.versions.push({ id: one.id * 100 + one.versions.length, target: one.target, refs: now });
+  return now;
 }
 
 const openThreads = (one: MergeRequest) =>

@@ -95,6 +95,12 @@ export interface DiffRefs {
   head_sha: string | null;
   start_sha: string | undefined;
 }
+/** The diff as it was when something was pushed; commits that come to the target later do not change it. */
+export interface DiffVersion {
+  id: number;
+  target: string;
+  refs: DiffRefs;
+}
 export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confidential'> {
   state: 'opened' | 'closed' | 'merged';
   /** The fork that the source branch is in; undefined: the project itself. */
@@ -111,6 +117,7 @@ export interface MergeRequest extends Omit<Issue, 'state' | 'links' | 'confident
   mergeCommit: string | null;
   merged: { refs: DiffRefs | null; sha: string | null; by: User } | null;
   squashCommit: string | null;
+  versions: DiffVersion[];
   rebasing: boolean;
   /** Why the last rebase did not do. */
   mergeError: string | null;

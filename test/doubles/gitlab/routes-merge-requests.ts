@@ -51,7 +51,7 @@ function wanted(asked: Asked): (one: MergeRequest) => boolean {
     (!reviewer || one.reviewers.some((user) => user.username === reviewer));
 }
 
-export async function diffsOf(asked: Asked) {
+async function diffsOf(asked: Asked) {
   const { diff_refs: refs } = await shown(asked);
   return refs?.head_sha ? asked.project.repo.diffs(refs.base_sha, refs.head_sha) : [];
 }
@@ -71,10 +71,13 @@ async function checked(asked: Asked, position: Record<string, unknown>): Promise
     throw new Refused(400, { error: missing.map((name) => `position[${name}] is missing`).join(', ') });
   if (!['text', 'image', 'file'].includes(String(position['position_type'])))
     throw new Refused(400, { error: 'position[position_type] does not have a valid value' });
-  const { diff_refs: refs } = await shown(asked);
-  for (const name of ['base_sha', 'start_sha', 'head_sha'] as const)
-    if (!refs || position[name] !== refs[name]) refuse();
-  const file = (await diffsOf(asked)).find(
+  await shown(asked);
+  // A place in any version of the diff will do.
+  const names = ['base_sha', 'start_sha', 'head_sha'] as const;
+  const { versions } = found(asked);
+  const { refs } = versions.find((one) => names.every((name) => one.refs[name] === position[name])) ?? {};
+  if (!refs?.head_sha) return void refuse();
+  const file = (await asked.project.repo.diffs(refs.base_sha, refs.head_sha)).find(
     (one) => one.new_path === position['new_path'] && one.old_path === position['old_path'],
   );
   if (!file) return void refuse();

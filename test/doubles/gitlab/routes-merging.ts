@@ -27,10 +27,11 @@ function approvals(asked: Asked) {
 
 async function rebase({ project, world }: Asked, mr: MergeRequest, source: Project): Promise<void> {
   try {
-    const { head, refs } = await standing(project, mr);
+    const { head } = await standing(project, mr);
+    const onto = await project.repo.resolve(`refs/heads/${mr.target}`);
     if (source !== project)
       await source.repo.git(['fetch', '--quiet', project.repo.folder, `refs/heads/${mr.target}`]);
-    const made = head && refs?.start_sha ? await source.repo.rebased(head, refs.start_sha) : undefined;
+    const made = head && onto ? await source.repo.rebased(head, onto) : undefined;
     mr.mergeError = made
       ? null
       : 'Rebase failed: Rebase locally, resolve all conflicts, then push the branch.';

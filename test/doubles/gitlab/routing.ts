@@ -139,4 +139,6 @@ export function need({ project, user }: Pick<Asked, 'project' | 'user'>, level: 
   if ((project.members.get(user.id) ?? 0) < level) throw new Refused(403, '403 Forbidden');
 }
 
-export const str = (value: unknown) => (typeof value === 'string' ? value : undefined);
+/** A text; a number becomes one, as Grape has it. */
+export const str = (value: unknown) =>
+  typeof value === 'string' ? value : typeof value === 'number' ? String(value) : undefined;

@@ -124,6 +124,7 @@ export class World {
       mergeCommit: null,
       merged: null,
       squashCommit: null,
+      versions: [],
       rebasing: false,
       mergeError: null,
     };
