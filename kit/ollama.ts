@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { Journal } from './journal.ts';
 import {
   measure,
@@ -19,8 +18,8 @@ import {
   shown,
   versioned,
 } from './ollama-answers.ts';
+import { grammarSchema } from './ollama-grammar.ts';
 import { Exchange } from './ollama-http.ts';
-import type { JsonObject } from './tool.ts';
 
 export { complete, ModelError } from './model.ts';
 export type { Answer, ChatEvent, ChatMessage, ChatRequest, Model, ModelInfo, OfferedTool } from './model.ts';
@@ -205,22 +204,4 @@ function wireMessage({ tool_calls, images, ...message }: ChatMessage) {
       }),
     }),
   };
-}
-
-const BOUNDS = ['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'];
-const MAX_REPEATED = 500;
-
-/**
- * A schema as a grammar can be made of it. llama.cpp refuses repetitions past 2,000 (`MAX_REPETITION_THRESHOLD`), upon
- * which Ollama 0.24 loses the model's process, and patterns that are not anchored. Whoever asks checks the answer anyway.
- */
-function grammarSchema(schema: JsonObject): JsonObject {
-  return z.record(z.string(), z.unknown()).parse(
-    JSON.parse(
-      JSON.stringify(schema, (key, value: unknown) => {
-        const tooMany = BOUNDS.includes(key) && typeof value === 'number' && value > MAX_REPEATED;
-        return tooMany || (key === 'pattern' && typeof value === 'string') ? undefined : value;
-      }),
-    ),
-  );
 }
