@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { flatten } from '../host/turn/flatten.ts';
-import { chatBody } from './doubles/ollama-wire.ts';
+import { chatBody, read } from './doubles/ollama-bodies.ts';
 import { cpuClock } from './pace.ts';
 
 const one = (schema: object) => flatten({ type: 'object', properties: { a: schema } })['properties'];
@@ -157,8 +157,7 @@ for (const [what, schema] of Object.entries(junk)) {
   test(`Ollama can read what becomes of ${what}`, () => {
     const parameters = flatten({ ...schema });
     const body = { tools: [{ type: 'function', function: { name: 'f', description: '', parameters } }] };
-    const parsed = chatBody.safeParse(JSON.parse(JSON.stringify(body)));
-    assert.ok(parsed.success, JSON.stringify([parsed.error?.issues, parameters]).slice(0, 600));
+    assert.doesNotThrow(() => read(chatBody, JSON.stringify(body)), JSON.stringify(parameters).slice(0, 600));
     assert.equal(parameters['type'], 'object');
     assert.ok(JSON.stringify(parameters).length < 2_000);
   });

@@ -128,18 +128,18 @@ test('a survey asks about every model; one that is broken is left out', async (t
   const broken = {
     ...model,
     show: (name: string, signal: AbortSignal) =>
-      name === 'plain' ? Promise.reject(new Error('broken')) : model.show(name, signal),
+      name === 'plain:latest' ? Promise.reject(new Error('broken')) : model.show(name, signal),
   };
   const found = await survey(broken, never);
   assert.deepEqual(
     found.infos.map(({ name }) => name),
-    ['caller'],
+    ['caller:latest'],
   );
-  assert.deepEqual(found.loaded, ['plain']);
+  assert.deepEqual(found.loaded, ['plain:latest']);
   assert.ok((found.freeMemory ?? 0) > 3 * GB, 'what the loaded one holds is free for another');
   assert.equal((await survey(model, never, { local: false })).freeMemory, undefined);
   assert.equal((await survey(model, never, { memoryMb: 1000 })).freeMemory, GB);
-  assert.equal((await pickModel(model, undefined, never)).name, 'caller');
+  assert.equal((await pickModel(model, undefined, never)).name, 'caller:latest');
   assert.equal((await pickModel(model, 'plain', never)).name, 'plain');
 });
 
@@ -168,7 +168,7 @@ test('models: the table, one model, why, each also as JSON', async (t) => {
   const table = await models(url, []);
   assert.match(table.out, /^NAME +SIZE +PARAMETERS +CONTEXT +CAPABILITIES +LOADED\n/);
   assert.match(table.out, /^double:4b +3\.0 GB +4B +16384 +tools$/m);
-  assert.match(table.out, /^eyes +400 MB +494\.03M +32768 +vision$/m);
+  assert.match(table.out, /^eyes:latest +400 MB +494\.03M +32768 +vision$/m);
   const narrow = await models(url, [], { interactive: true, columns: () => 40 });
   for (const line of narrow.out.split('\n')) assert.ok(displayWidth(line) <= 40, line);
   const json = z.object({ models: z.array(z.looseObject({ name: z.string(), loaded: z.boolean() })) });
@@ -177,7 +177,7 @@ test('models: the table, one model, why, each also as JSON', async (t) => {
     listed.map(({ name, loaded }) => [name, loaded]),
     [
       ['double:4b', false],
-      ['eyes', false],
+      ['eyes:latest', false],
     ],
   );
   const one = await models(url, ['show', 'eyes']);

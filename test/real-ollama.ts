@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { until } from './support.ts';
 
 /** A real Ollama with the tiny models of .ci/models.sh, on a port of the system's choice; undefined where none is. */
-export async function startOllama(): Promise<{ url: string; stop: () => Promise<void> } | undefined> {
-  const { KUZNIA_REAL_OLLAMA: program, OLLAMA_MODELS_DIR: models, PATH } = process.env;
+export async function startOllama(
+  models = process.env['OLLAMA_MODELS_DIR'],
+): Promise<{ url: string; stop: () => Promise<void> } | undefined> {
+  const { KUZNIA_REAL_OLLAMA: program, PATH } = process.env;
   if (!program || !models) return undefined;
   const home = mkdtempSync(join(tmpdir(), 'kuznia-ollama-'));
   const child = spawn(program, ['serve'], {

@@ -1,4 +1,5 @@
-import { Refused, type ChatBody } from './ollama-wire.ts';
+import type { ChatBody } from './ollama-bodies.ts';
+import { Refused } from './ollama-wire.ts';
 
 type Messages = ChatBody['messages'];
 

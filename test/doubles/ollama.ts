@@ -2,9 +2,13 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { chatBody, generateBody, read, type ChatBody } from './ollama-bodies.ts';
 import {
   capabilities,
+  CHAT,
   embed,
+  embedding,
+  GENERATE,
   known,
   listed,
   pull,
@@ -12,33 +16,16 @@ import {
   running,
   show,
   type DoubleModel,
+  type Load,
+  type Loaded,
 } from './ollama-library.ts';
+import { checkFormat, modelOptions } from './ollama-options.ts';
 import { fitted } from './ollama-prompt.ts';
-import {
-  bodyOf,
-  chatBody,
-  generateBody,
-  json,
-  plain,
-  read,
-  Refused,
-  send,
-  type ChatBody,
-} from './ollama-wire.ts';
+import { bounded, parts, spoken, written, type Reply, type Spoken } from './ollama-reply.ts';
+import { bodyOf, json, Refused, send, whole } from './ollama-wire.ts';
 
 export type { DoubleModel } from './ollama-library.ts';
-
-/** What the "model" says to one request; the double wraps it as Ollama would. */
-export type Reply =
-  | { content?: string; thinking?: string; calls?: { name: string; arguments: unknown }[]; reason?: string }
-  /** An error before anything else, in Ollama's shape. */
-  | { status: number; error: string }
-  /** Some words, then an error line: what Ollama does when it fails after the headers. */
-  | { content: string; fails: string }
-  /** Some bytes as they are; then the connection is cut, or kept open and silent. */
-  | { raw: string; type?: string; status?: number; end: 'end' | 'cut' | 'silent' }
-  /** No headers, ever. */
-  | { silent: true };
+export type { Reply } from './ollama-reply.ts';
 
 /** A chat request as the model saw it: `messages` after the server's cut, `n` counted from 1. */
 export interface Asked {
@@ -79,87 +66,108 @@ export async function ollamaDouble(options: {
   counts?: (tokens: number) => number;
 }): Promise<OllamaDouble> {
   const models = [...(options.models ?? [{ name: 'double:4b' }])];
-  const loaded = new Map<string, number>();
+  const loaded = new Map<string, Loaded>();
   const double: OllamaDouble = { url: '', chats: [], cancelled: 0, loads: 0, close: async () => {} };
 
   const server = createServer((req, res) => {
     answer(req, res).catch((error: unknown) => {
       if (res.headersSent) res.destroy();
-      else if (error instanceof Refused) json(res, error.status, { error: error.message });
+      else if (error instanceof Refused) json(res, error.status, { error: error.message }, error.type);
       else json(res, 500, { error: String(error) });
     });
   });
 
+  /** The one that stays longest comes first. */
+  const inMemory = () => [...loaded.values()].toSorted((a, b) => b.until - a.until);
+  type Route = (res: ServerResponse, body: string) => Promise<void> | void;
+  const gone = () => (double.cancelled += 1);
   /** The routes of `server/routes.go` that the double knows, with their methods. */
-  const routes = new Map<string, [string, (res: ServerResponse, body: unknown) => Promise<void> | void]>([
-    ['/', ['GET', (res) => plain(res, 200, 'Ollama is running')]],
-    ['/api/version', ['GET', (res) => json(res, 200, { version: options.old ? '0.12.5' : '0.24.0' })]],
-    ['/api/tags', ['GET', (res) => json(res, 200, { models: models.map(listed) })]],
-    [
-      '/api/ps',
-      ['GET', (res) => json(res, 200, { models: [...loaded].flatMap((one) => running(one, models)) })],
-    ],
+  const routes = new Map<string, [method: string, run: Route]>([
+    ['/', ['GET,HEAD', (res) => whole(res, 200, 'text/plain; charset=utf-8', 'Ollama is running')]],
+    ['/api/version', ['GET,HEAD', (res) => json(res, 200, { version: options.old ? '0.12.5' : '0.24.0' })]],
+    ['/api/tags', ['GET,HEAD', (res) => json(res, 200, { models: models.map(listed) })]],
+    ['/api/ps', ['GET', (res) => json(res, 200, { models: inMemory().map(running) })]],
     ['/api/show', ['POST', (res, body) => show(res, body, models)]],
-    ['/api/embed', ['POST', (res, body) => embed(res, body, models, false)]],
-    ['/api/embeddings', ['POST', (res, body) => embed(res, body, models, true)]],
-    ['/api/chat', ['POST', (res, body) => chat(res, read(chatBody, body), 'message')]],
+    ['/api/embed', ['POST', (res, body) => embed(res, body, models, load)]],
+    ['/api/embeddings', ['POST', (res, body) => embedding(res, body, models, load)]],
+    ['/api/chat', ['POST', (res, body) => chat(res, read(chatBody, body))]],
     ['/api/generate', ['POST', (res, body) => generate(res, body)]],
-    [
-      '/api/pull',
-      [
-        'POST',
-        (res, body) => pull(res, body, { ...options, models, send, gone: () => (double.cancelled += 1) }),
-      ],
-    ],
-    ['/api/delete', ['DELETE', (res, body) => remove(res, body, { models, loaded })]],
+    ['/api/pull', ['POST', (res, body) => pull(res, body, { ...options, models, send, gone })]],
+    ['/api/delete', ['DELETE', (res, body) => remove(res, body, models)]],
   ]);
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const route = routes.get((req.url ?? '').split('?')[0] ?? '');
-    if (!route) return plain(res, 404, '404 page not found');
-    const [method, run] = route;
-    const asks = req.method === 'HEAD' ? 'GET' : req.method;
-    if (asks !== method) return plain(res, 405, '405 method not allowed');
-    await run(res, await bodyOf(req));
+    const path = (req.url ?? '').split('?')[0] ?? '';
+    const body = await bodyOf(req);
+    const [methods, run] = routes.get(path) ?? [];
+    if (!methods || !run) return away(req, res, path);
+    if (!methods.split(',').includes(req.method ?? '')) {
+      const allow = { allow: methods.replace(',', ', ') };
+      return whole(res, 405, 'text/plain', '405 method not allowed', allow);
+    }
+    await run(res, body);
+  }
+
+  /** What gin does of a path that is almost one. */
+  function away(req: IncomingMessage, res: ServerResponse, path: string): void {
+    const near = path.replaceAll(/\/{2,}/g, '/').replace(/(.)\/$/, '$1');
+    if (!routes.has(near) || near === path) return whole(res, 404, 'text/plain', '404 page not found');
+    const moved = req.method === 'GET' && near.length === path.length - 1 && path.endsWith('/');
+    const words = `<a href="${near}">${moved ? 'Moved Permanently' : 'Temporary Redirect'}</a>.\n\n`;
+    const shown = req.method === 'GET';
+    const type = shown ? 'text/html; charset=utf-8' : '';
+    whole(res, moved ? 301 : 307, type, shown ? words : '', { location: near });
   }
 
   /** The same, of one text. */
-  async function generate(res: ServerResponse, raw: unknown): Promise<void> {
-    const { prompt, system, images, ...rest } = read(generateBody, raw);
+  async function generate(res: ServerResponse, raw: string): Promise<void> {
+    const { prompt, system, images, suffix, raw: bare, context, ...rest } = read(generateBody, raw);
     const messages = [
       ...(system ? [{ role: 'system', content: system }] : []),
-      ...(prompt ? [{ role: 'user', content: prompt, images }] : []),
+      { role: 'user', content: prompt, images },
     ];
-    return chat(res, { ...rest, messages }, 'response');
+    const words = { prompt, suffix, bare, mixed: bare && (system !== '' || context.length > 0) };
+    return chat(res, { ...rest, messages }, words);
   }
 
-  async function chat(res: ServerResponse, body: ChatBody, as: 'message' | 'response'): Promise<void> {
-    const model = known(models, body.model);
+  async function chat(res: ServerResponse, body: ChatBody, text?: Generating): Promise<void> {
+    checkLogprobs(body);
+    const model = known(models, body.model, text ? GENERATE : CHAT);
     const base = () => ({ model: body.model, created_at: new Date().toISOString() });
     const said = (part: Spoken) =>
-      as === 'message'
-        ? { message: { role: 'assistant', content: '', ...part } }
-        : { response: part.content ?? '', ...(part.thinking && { thinking: part.thinking }) };
-    if (body.messages.length === 0) {
-      const unloads = body.keep_alive === 0 || body.keep_alive === '0';
-      if (unloads) loaded.delete(body.model);
-      else load(model, body);
-      return json(res, 200, { ...base(), ...said({}), done: true, done_reason: unloads ? 'unload' : 'load' });
+      text
+        ? { response: part.content ?? '', ...(part.thinking && { thinking: part.thinking }) }
+        : { message: { role: 'assistant', content: '', ...part } };
+    const empty = text ? text.prompt === '' : body.messages.length === 0;
+    const idle = (done_reason: string) => json(res, 200, { ...base(), ...said({}), done: true, done_reason });
+    if (empty && body.keep_alive === 0) {
+      loaded.delete(model.name);
+      return idle('unload');
+    }
+    refuse(model, body, text);
+    const used = modelOptions(body.options);
+    if (empty) {
+      load(model, body);
+      return idle('load');
     }
     double.chats.push(body);
     const n = double.chats.length;
-    refuse(model, body);
-    let gone = false;
+    let left = false;
     res.on('close', () => {
-      gone = !res.writableFinished;
-      if (gone) double.cancelled += 1;
+      left = !res.writableFinished;
+      if (left) gone();
+      if (body.keep_alive === 0) loaded.delete(model.name);
     });
     const { context, fresh } = load(model, body);
     if (fresh) await sleep(options.loadMs ?? 0, undefined, { ref: false });
-    if (gone) return;
-    const { messages, tokens } = fitted(body, context, options.old ?? false);
-    const text = messages.map((part) => part.content).join('\n');
-    const reply = await options.reply({ n, body, messages, text });
+    if (left) return;
+    const { messages, tokens } = late(body.stream, () => {
+      const prompt = fitted(body, context, options.old ?? false);
+      checkFormat(body.format);
+      return prompt;
+    });
+    const seen = messages.map((part) => part.content).join('\n');
+    const reply = bounded(await options.reply({ n, body, messages, text: seen }), used);
     const counted = options.counts ? options.counts(tokens) : tokens;
     const end = {
       done: true,
@@ -169,11 +177,15 @@ export async function ollamaDouble(options: {
       // Go's `omitempty`.
       ...(counted > 0 && { prompt_eval_count: counted }),
       prompt_eval_duration: 1e6,
-      eval_count: 7,
+      eval_count: written(reply),
       eval_duration: 1e6,
     };
+    // What a client may send back as `context`.
+    const last = { ...base(), ...(text && !text.bare && { context: [1, 2, 3] }), ...end };
     if ('silent' in reply) return;
-    if ('status' in reply && 'error' in reply) return json(res, reply.status, { error: reply.error });
+    if ('error' in reply) {
+      return json(res, reply.status, { error: reply.error }, body.stream ? STREAM_ERROR : undefined);
+    }
     if ('raw' in reply) {
       res.writeHead(reply.status ?? 200, { 'content-type': reply.type ?? 'application/x-ndjson' });
       res.write(reply.raw);
@@ -183,7 +195,7 @@ export async function ollamaDouble(options: {
     }
     if (!body.stream) {
       if ('fails' in reply) return json(res, 500, { error: reply.fails });
-      return json(res, 200, { ...base(), ...said(spoken(reply, body)), ...end });
+      return json(res, 200, { ...last, ...said(spoken(reply, body)) });
     }
     res.writeHead(200, { 'content-type': 'application/x-ndjson' });
     for (const part of parts(reply, body)) {
@@ -191,17 +203,19 @@ export async function ollamaDouble(options: {
       if (!(await send(res, `${JSON.stringify(line)}\n`, options.chunk))) return;
       if (options.paceMs) await sleep(options.paceMs);
     }
-    const last = 'fails' in reply ? { error: reply.fails } : { ...base(), ...said({}), ...end };
-    await send(res, `${JSON.stringify(last)}\n`, options.chunk);
+    const ending = 'fails' in reply ? { error: reply.fails } : { ...last, ...said({}) };
+    await send(res, `${JSON.stringify(ending)}\n`, options.chunk);
     res.end();
   }
 
   /** Loads a model, or loads it anew for another context. */
-  function load(model: DoubleModel, body: ChatBody) {
+  function load(model: DoubleModel, { options: given, keep_alive: keep = 300 }: Parameters<Load>[1]) {
     const most = Math.min(model.contextLength ?? 32_768, options.serves ?? Number.POSITIVE_INFINITY);
-    const context = Math.min(body.options.num_ctx ?? 4096, most);
-    const fresh = loaded.get(body.model) !== context;
-    loaded.set(body.model, context);
+    const context = Math.min(Math.max(modelOptions(given).num_ctx ?? 4096, 4), most);
+    const fresh = loaded.get(model.name)?.context !== context;
+    // For ever is 292 years: the longest that Go can say in nanoseconds.
+    const until = Date.now() + Math.min(keep, 292 * 365 * 86_400) * 1000;
+    loaded.set(model.name, { model, context, until });
     if (fresh) double.loads += 1;
     return { context, fresh };
   }
@@ -220,44 +234,42 @@ export async function ollamaDouble(options: {
 const portOf = (address: AddressInfo | string | null) =>
   typeof address === 'object' && address ? address.port : 0;
 
-/** What the model cannot do, or the grammar cannot hold. */
-function refuse(model: DoubleModel, { model: name, tools, think, format }: ChatBody): void {
+/** What `/api/generate` takes and `/api/chat` does not. */
+interface Generating {
+  prompt: string;
+  suffix: string;
+  bare: boolean;
+  mixed: boolean;
+}
+
+function checkLogprobs({ top_logprobs: asked }: ChatBody): void {
+  if (asked < 0 || asked > 20) throw new Refused(400, 'top_logprobs must be between 0 and 20');
+}
+
+/** The type of an error that a stream begins with. */
+const STREAM_ERROR = 'application/json';
+
+/** What is found out when the stream is open already. */
+function late<T>(stream: boolean, find: () => T): T {
+  try {
+    return find();
+  } catch (error) {
+    const told = stream && error instanceof Refused;
+    throw told ? new Refused(error.status, error.message, STREAM_ERROR) : error;
+  }
+}
+
+/** What the model cannot do. */
+function refuse(model: DoubleModel, { model: name, tools, think }: ChatBody, text?: Generating): void {
   const can = capabilities(model);
-  if (!can.includes('completion')) throw new Refused(400, `"${name}" does not support chat`);
+  if (text?.mixed) throw new Refused(400, 'raw mode does not support template, system, or context');
   if (think && !can.includes('thinking')) throw new Refused(400, `"${name}" does not support thinking`);
-  if (tools?.length && !can.includes('tools')) {
-    throw new Refused(
-      400,
-      `registry.ollama.ai/library/${name.includes(':') ? name : `${name}:latest`} does not support tools`,
-    );
+  if (!can.includes('completion')) {
+    throw new Refused(400, `"${name}" does not support ${text ? 'generate' : 'chat'}`);
   }
-  const schema = typeof format === 'object' && format !== null && !Array.isArray(format);
-  if (format !== undefined && format !== null && format !== '' && format !== 'json' && !schema) {
-    const wanted = 'expected "json" or a valid JSON Schema object';
-    throw new Refused(500, `invalid format: ${JSON.stringify(JSON.stringify(format))}; ${wanted}`);
+  const wanted = tools?.length ? 'tools' : text?.suffix ? 'insert' : undefined;
+  if (wanted && !can.includes(wanted)) {
+    const { name: full } = listed(model);
+    throw new Refused(400, `registry.ollama.ai/library/${full} does not support ${wanted}`);
   }
-  if (/"(?:min|max)(?:Length|Items)":(?:2\d{3}|[3-9]\d{3}|\d{5})/.test(JSON.stringify(format ?? ''))) {
-    // llama.cpp: "number of repetitions exceeds sane defaults".
-    throw new Refused(500, 'failed to load model vocabulary required for format');
-  }
-}
-
-interface Spoken {
-  content?: string;
-  thinking?: string;
-  calls?: { name: string; arguments: unknown }[];
-  tool_calls?: unknown[];
-}
-
-/** `format` binds the answer to a schema, so that no tool call comes of it. */
-function spoken({ content = '', thinking, calls = [] }: Spoken, { format }: ChatBody): Spoken {
-  const tool_calls = calls.map((call, index) => ({ id: `call_${index}x`, function: { index, ...call } }));
-  return { content, ...(thinking && { thinking }), ...(calls.length > 0 && !format && { tool_calls }) };
-}
-
-function* parts(reply: Spoken, body: ChatBody): Generator<Spoken> {
-  const { content = '', thinking, tool_calls } = spoken(reply, body);
-  if (thinking) yield { thinking };
-  for (const word of content.match(/\s*\S+\s*/g) ?? []) yield { content: word };
-  if (tool_calls) yield { tool_calls };
 }
