@@ -1,13 +1,18 @@
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { jsonOrNothing } from '../kit/json.ts';
 import type { JsonObject } from '../kit/tool.ts';
+import { askFor, fillIn } from './chat/ask.ts';
 import { fitArguments } from './turn/arguments.ts';
 import {
   unknownTool,
   type Answer,
+  type CallResult,
   type Connections,
+  type FormField,
   type HostTool,
+  type Progress,
   type ServerState,
 } from './mcp/connections.ts';
 import { painter } from './terminal/display.ts';
@@ -56,15 +61,24 @@ export const command: Command = {
         undecided ||= answer !== 'yes';
         return answer;
       };
-      const onProgress = ({ note }: { note?: string }) => {
-        if (note && !values.json) io.err(`  · ${clean(note)}\n`);
+      const onProgress = ({ done, total, note }: Progress) => {
+        const said = note || (total ? `${done} of ${total}` : '');
+        if (said && !values.json) io.err(`  · ${clean(said)}\n`);
       };
-      const result = await connections.call(name, fitted.value, { signal, ask, onProgress });
+      const fill = async (question: string, fields: FormField[]) => {
+        const filled = await filledIn(question, fields, io);
+        undecided ||= !filled;
+        if (!io.interactive) {
+          io.err(`kuznia: ${tool.server} asked: ${clean(question)} Call it at a terminal to answer.\n`);
+        }
+        return filled;
+      };
+      const result = await connections.call(name, fitted.value, { signal, ask, fill, onProgress });
       if (values.json) {
         const { ok, value, text } = result;
         io.out(`${JSON.stringify(ok ? { ok, value: value ?? text } : { ok, error: text })}\n`);
       } else if (result.ok) {
-        io.out(`${result.value ? JSON.stringify(result.value, null, 2) : clean(result.text)}\n`);
+        io.out(`${readable(tool, result)}\n`);
       } else {
         io.err(`kuznia: ${clean(result.text)}\n`);
       }
@@ -118,6 +132,27 @@ function argumentsIn(text: string): JsonObject {
     throw new UsageError(
       `The arguments must be one JSON object in quotes, for example '{"code": "1 + 1"}'; not: ${shown}`,
     );
+  }
+}
+
+/** What others wrote for a reader is easier to read than the same as JSON; ours say in a text what is in the value. */
+function readable({ foreign }: HostTool, { text, value }: CallResult): string {
+  const worded = foreign && text.trim() !== '' && jsonOrNothing(text) === undefined;
+  return value && !worded ? JSON.stringify(value, null, 2) : clean(text);
+}
+
+/** What a server wants filled in, asked for at the terminal. */
+async function filledIn(question: string, fields: FormField[], io: Io): Promise<JsonObject | undefined> {
+  if (!io.interactive) return undefined;
+  const prompt = new Prompt(process.stdin, process.stdout);
+  try {
+    io.out(`${clean(question)}\n`);
+    return await fillIn(
+      fields,
+      askFor(io, prompt, () => false),
+    );
+  } finally {
+    prompt.close();
   }
 }
 

@@ -38,11 +38,21 @@ export interface FormSchema {
   type: 'object';
   properties: Record<
     string,
-    | { type: 'boolean'; title: string }
-    | { type: 'number' | 'integer'; title: string }
-    | { type: 'string'; title: string; enum?: string[] }
+    { title: string; description?: string } & (
+      | { type: 'boolean'; default?: boolean }
+      | { type: 'number' | 'integer'; default?: number }
+      | { type: 'string'; enum?: string[]; default?: string }
+      | { type: 'string'; oneOf: Choice[]; default?: string }
+      | { type: 'array'; items: { type: 'string'; enum: string[] }; default?: string[] }
+      | { type: 'array'; items: { anyOf: Choice[] }; default?: string[] }
+    )
   >;
   required: string[];
+}
+
+interface Choice {
+  const: string;
+  title: string;
 }
 
 /** Who calls, as a server that passes calls on needs to know them. */

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fillIn, promptArguments, type AskFor } from '../host/chat/ask.ts';
+import type { FormField } from '../host/mcp/connections.ts';
 import { attach, ownWords } from '../host/chat/attach.ts';
 import { complete } from '../host/chat/complete.ts';
 import { Conversation } from '../host/chat/conversation.ts';
@@ -140,7 +141,7 @@ test('a prompt’s arguments: in the line, asked for, or given up', async () => 
 
 test('a form: each field as its type, and nothing where an answer does not fit', async () => {
   const field = (name: string, type: 'string' | 'integer' | 'boolean', options?: string[]) => {
-    return { name, title: name, type, required: true, options };
+    return { name, title: name, type, required: true, options: options?.map((value) => ({ value })) };
   };
   const fields = [field('name', 'string'), field('age', 'integer'), field('sure', 'boolean')];
   assert.deepEqual(await fillIn(fields, answers('Żaneta', '41', 'nie')), {
@@ -157,6 +158,43 @@ test('a form: each field as its type, and nothing where an answer does not fit',
     assert.equal(await fillIn(fields, answers(...said)), undefined, String(said));
   }
   assert.equal(await fillIn([field('x', 'string', ['a', 'b'])], answers('c')), undefined);
+});
+
+test('a form: what does not fit is asked for again, and what is preset needs no answer', async () => {
+  const asked: string[] = [];
+  const said = ['old', '4.5', '41', 'Green Lantern', '', 'guitar, Drums', ''];
+  const ask: AskFor = (label) => {
+    asked.push(label);
+    return Promise.resolve(said.shift());
+  };
+  const hero = [
+    { value: 'hero-1', label: 'Superman' },
+    { value: 'hero-2', label: 'Green Lantern' },
+  ];
+  const music = ['Guitar', 'Piano', 'Drums'].map((value) => ({ value }));
+  const fields: FormField[] = [
+    { name: 'age', title: 'Age', description: 'in years', type: 'integer', required: true },
+    { name: 'hero', title: 'Hero', type: 'string', required: true, options: hero },
+    { name: 'line', title: 'Line', type: 'string', required: true, preset: 'It was dark.' },
+    { name: 'plays', title: 'Plays', type: 'list', required: true, options: music, preset: ['Piano'] },
+    { name: 'sure', title: 'Sure', type: 'boolean', required: false, preset: false },
+  ];
+  assert.deepEqual(await fillIn(fields, ask), {
+    age: 41,
+    hero: 'hero-2',
+    line: 'It was dark.',
+    plays: ['Guitar', 'Drums'],
+    sure: false,
+  });
+  assert.deepEqual(asked, [
+    'Age (in years):',
+    'A whole number, please. Age (in years):',
+    'A whole number, please. Age (in years):',
+    'Hero [hero-1: Superman | hero-2: Green Lantern]:',
+    'Line, or nothing for It was dark.:',
+    'Plays [Guitar, Piano, Drums], or nothing for Piano:',
+    'Sure [y/n], or nothing for n:',
+  ]);
 });
 
 test('the meter', () => {

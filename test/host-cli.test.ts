@@ -216,6 +216,23 @@ test('call of a tool of ours starts its server only', async (t) => {
   assert.ok(existsSync(note), 'where ours have no such tool, all are asked');
 });
 
+test('call: what others wrote for a reader is shown so; a form that nobody can fill in is told', async (t) => {
+  const other = await mkdtemp(join(tmpdir(), 'kuznia-form-'));
+  t.after(() => rm(other, { recursive: true, force: true }));
+  const args = [join(import.meta.dirname, 'fixtures', 'foreign.mjs'), 'form'];
+  const mcpServers = {
+    notes: { command: process.execPath, args },
+    sandbox: false,
+    gitlab: false,
+    auth: false,
+  };
+  await writeFile(join(other, 'kuznia.json'), JSON.stringify({ mcpServers }));
+  const { out, err, code } = await kuznia(['call', 'say'], { env: { KUZNIA_HOME: other } });
+  assert.match(out, /^Filled in:\n\{"action":"(?:cancel|decline)"\}\n$/);
+  assert.match(err, /^kuznia: notes asked: Who\? Call it at a terminal to answer\.$/m);
+  assert.equal(code, 3);
+});
+
 test('tools and doctor say what there is, log what was done', async () => {
   const [tools, doctor, log, none] = await Promise.all([
     kuznia(['tools', '--json']),

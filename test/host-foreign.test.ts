@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from '../host/mcp/connections.ts';
+import { connect, type FormField } from '../host/mcp/connections.ts';
+import { formOf } from '../host/gateway/results.ts';
 import { doors, inProcess } from '../host/mcp/doors.ts';
 import type { ServerSetting } from '../host/settings.ts';
 import { noJournal } from '../kit/journal.ts';
@@ -79,6 +80,51 @@ test('a foreign server on stdio: tools, calls, resources, prompts, completions',
     { name: 'of', description: undefined, required: true },
   ]);
   assert.equal((await connections.prompt('notes', 'sum_up', { of: 'it' }, signal)).text, 'Sum up it.');
+});
+
+test('a form of lists, titles and presets is filled in, or cancelled where nobody is', async (t) => {
+  const { connections, signal } = await start(t, [foreign('notes', ['form'])]);
+  const seen: FormField[] = [];
+  const fill = async (_question: string, fields: FormField[]) => {
+    seen.push(...fields);
+    return { hero: 'h2', plays: ['Guitar', 'Drums'], age: 7 };
+  };
+  const filled = await connections.call('say', {}, { signal, fill });
+  assert.match(filled.text, /"accept".*\{"hero":"h2","plays":\["Guitar","Drums"\],"age":7\}/);
+  assert.deepEqual(
+    seen.map(({ name, type, options, preset }) => [name, type, options?.map((one) => one.label), preset]),
+    [
+      ['hero', 'string', ['Superman', 'Batman'], undefined],
+      ['pet', 'string', ['Cat', 'Dog'], undefined],
+      ['plays', 'list', [undefined, undefined], ['Drums']],
+      ['fish', 'list', ['Tuna'], undefined],
+      ['age', 'integer', undefined, 42],
+    ],
+  );
+  assert.match((await connections.call('say', {}, { signal })).text, /\{"action":"cancel"\}/);
+  // So a client of the gateway is shown it.
+  const { hero, plays, fish, age } = formOf(seen).properties;
+  assert.deepEqual(hero, {
+    type: 'string',
+    title: 'Hero',
+    oneOf: [
+      { const: 'h1', title: 'Superman' },
+      { const: 'h2', title: 'Batman' },
+    ],
+  });
+  const instruments = { type: 'string', enum: ['Guitar', 'Drums'] };
+  assert.deepEqual(plays, { type: 'array', title: 'Plays', items: instruments, default: ['Drums'] });
+  assert.deepEqual(fish, {
+    type: 'array',
+    title: 'fish',
+    items: { anyOf: [{ const: 'f1', title: 'Tuna' }] },
+  });
+  assert.deepEqual(age, { type: 'integer', title: 'Age', description: 'in years', default: 42 });
+});
+
+test('a tool that answers only clients with tasks is not offered', async (t) => {
+  const { names } = await start(t, [foreign('notes', ['tasks'])]);
+  assert.deepEqual(await names(), ['either']);
 });
 
 test('a server gets the environment that its setting names, and no other', async (t) => {

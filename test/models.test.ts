@@ -191,7 +191,7 @@ test('models: the table, one model, why, each also as JSON', async (t) => {
   assert.match(why.out, /^embed +none: .*kuznia models pull/m);
   assert.match(
     (await models(url, ['--explain', '--json'])).out,
-    /"vision":\{"name":"eyes","why":"[\d.]+B; sees images/,
+    /"vision":\{"name":"eyes:latest","why":"[\d.]+B; sees images/,
   );
 });
 

@@ -24,16 +24,32 @@ function binarySize(part: NonNullable<CallResult['content']>[number]): number {
   return part.type === 'resource' && 'blob' in part.resource ? part.resource.blob.length : 0;
 }
 
-/** What a server wants filled in, as a client can show it. */
+/** What a server wants filled in, as a client can show it: as the server said it. */
 export function formOf(fields: FormField[]): FormSchema {
-  const properties: FormSchema['properties'] = {};
-  for (const { name, title, type, options } of fields) {
-    properties[name] =
-      type === 'string' ? { type, title, ...(options && { enum: options }) } : { type, title };
-  }
   return {
     type: 'object',
-    properties,
+    properties: Object.fromEntries(fields.map((one) => [one.name, propertyOf(one)])),
     required: fields.filter((one) => one.required).map((one) => one.name),
   };
+}
+
+function propertyOf(field: FormField): FormSchema['properties'][string] {
+  const { type, title, description, options = [], preset } = field;
+  const about = { title, ...(description !== undefined && { description }) };
+  const values = options.map(({ value }) => value);
+  const choices = options.map(({ value, label }) => ({ const: value, title: label ?? value }));
+  const labelled = options.some(({ label }) => label !== undefined);
+  if (type === 'list') {
+    const list = { type: 'array' as const, ...about, ...(Array.isArray(preset) && { default: preset }) };
+    return labelled
+      ? { ...list, items: { anyOf: choices } }
+      : { ...list, items: { type: 'string', enum: values } };
+  }
+  if (type === 'string') {
+    const text = { type, ...about, ...(typeof preset === 'string' && { default: preset }) };
+    if (labelled) return { ...text, oneOf: choices };
+    return { ...text, ...(values.length > 0 && { enum: values }) };
+  }
+  if (type === 'boolean') return { type, ...about, ...(typeof preset === 'boolean' && { default: preset }) };
+  return { type, ...about, ...(typeof preset === 'number' && { default: preset }) };
 }

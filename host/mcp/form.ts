@@ -2,13 +2,30 @@ import { z } from 'zod';
 import type { JsonObject } from '../../kit/tool.ts';
 import type { CallOptions, FormField } from './link-types.ts';
 
-const field = z.object({
-  type: z.enum(['string', 'number', 'integer', 'boolean']),
-  title: z.string().optional(),
-  description: z.string().optional(),
+const titled = z.array(z.object({ const: z.string(), title: z.string().optional() }));
+const about = { title: z.string().optional(), description: z.string().optional() };
+const choices = {
   enum: z.array(z.string()).optional(),
-  oneOf: z.array(z.object({ const: z.string() })).optional(),
-});
+  /** As it was before titles had a form of their own. */
+  enumNames: z.array(z.string()).optional(),
+  oneOf: titled.optional(),
+  anyOf: titled.optional(),
+};
+/** The schemas of plain values that there are (MCP 2025-11-25, Elicitation). */
+const field = z.union([
+  z.object({
+    ...about,
+    ...choices,
+    type: z.enum(['string', 'number', 'integer', 'boolean']),
+    default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+  }),
+  z.object({
+    ...about,
+    type: z.literal('array').transform((): 'list' => 'list'),
+    items: z.object(choices),
+    default: z.array(z.string()).optional(),
+  }),
+]);
 const asked = z.object({
   message: z.string(),
   requestedSchema: z
@@ -16,10 +33,8 @@ const asked = z.object({
     .optional(),
 });
 
-type Elicited =
-  | { action: 'accept'; content: Record<string, string | number | boolean> }
-  | { action: 'decline' }
-  | { action: 'cancel' };
+type Filled = Record<string, string | number | boolean | string[]>;
+type Elicited = { action: 'accept'; content: Filled } | { action: 'decline' } | { action: 'cancel' };
 
 /**
  * Answers a server's question (MCP, Elicitation) by whoever sits at the call: yes or no where it wants one boolean, else
@@ -32,9 +47,11 @@ export async function answerForm(params: unknown, call: CallOptions | undefined)
     return {
       name,
       title: one.title ?? one.description ?? name,
+      description: one.title === undefined ? undefined : one.description,
       type: one.type,
       required: requestedSchema.required?.includes(name) ?? false,
-      options: one.enum ?? one.oneOf?.map((option) => option.const),
+      options: optionsOf(one.type === 'list' ? one.items : one),
+      preset: one.default,
     };
   });
   const [only, ...others] = fields;
@@ -49,10 +66,17 @@ export async function answerForm(params: unknown, call: CallOptions | undefined)
   return filled ? { action: 'accept', content: plain(filled) } : { action: call.fill ? 'decline' : 'cancel' };
 }
 
-const value = z.union([z.string(), z.number(), z.boolean()]);
+function optionsOf(one: z.output<z.ZodObject<typeof choices>>): FormField['options'] {
+  return (
+    one.enum?.map((value, at) => ({ value, label: one.enumNames?.[at] })) ??
+    (one.oneOf ?? one.anyOf)?.map((option) => ({ value: option.const, label: option.title }))
+  );
+}
 
-function plain(filled: JsonObject): Record<string, string | number | boolean> {
-  const content: Record<string, string | number | boolean> = {};
+const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
+
+function plain(filled: JsonObject): Filled {
+  const content: Filled = {};
   for (const [name, given] of Object.entries(filled)) {
     const known = value.safeParse(given).data;
     if (known !== undefined) content[name] = known;

@@ -49,9 +49,13 @@ export type Answer = 'yes' | 'no' | 'unavailable';
 export interface FormField {
   name: string;
   title: string;
-  type: 'string' | 'number' | 'integer' | 'boolean';
+  description?: string;
+  /** A list is of texts, chosen among the options. */
+  type: 'string' | 'number' | 'integer' | 'boolean' | 'list';
   required: boolean;
-  options?: string[];
+  options?: { value: string; label?: string }[];
+  /** What it is where nothing is said. */
+  preset?: string | number | boolean | string[];
 }
 
 export interface CallOptions {

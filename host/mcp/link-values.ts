@@ -30,6 +30,7 @@ const listed = z.object({
   description: z.string().catch(''),
   inputSchema: z.record(z.string(), z.unknown()).refine(isSchema).catch({ type: 'object' }),
   annotations: hints.catch({}).optional(),
+  execution: z.object({ taskSupport: z.string() }).partial().optional().catch(undefined),
   _meta: z
     .object({ 'kuznia/examples': z.array(z.string()) })
     .optional()
@@ -69,6 +70,8 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
       const one = listed.safeParse(raw).data;
       if (!one || seen.has(one.name)) continue;
       if (server.tools && !matches(server.tools, one.name)) continue;
+      // It answers only clients that have tasks (MCP 2025-11-25, experimental): any call of it would fail.
+      if (one.execution?.taskSupport === 'required') continue;
       seen.add(one.name);
       const { readOnlyHint, destructiveHint, openWorldHint } = one.annotations ?? {};
       const { properties = {} } = fields.safeParse(one.inputSchema).data ?? {};
