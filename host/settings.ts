@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError, readConfigFile } from '../kit/config.ts';
 import { isObject } from '../kit/json.ts';
+import type { Effect } from '../kit/tool.ts';
 import { servers } from './servers.ts';
 import { nearest } from './terminal/text.ts';
 
@@ -17,12 +18,14 @@ interface Common {
   protocol?: 'auto' | '2025' | '2026';
   timeoutS?: number;
   tools?: string[];
+  effects?: Record<string, Effect>;
 }
 
 const policy = z.enum(['allow', 'ask', 'deny']);
+const effect = z.enum(['read', 'write', 'destroy']);
 const rule = z.strictObject({
   tool: z.string().min(1),
-  effect: z.enum(['read', 'write', 'destroy']).optional(),
+  effect: effect.optional(),
   policy,
 });
 /** What is asked about: the first rule that fits a call decides. */
@@ -45,6 +48,8 @@ const common = z.strictObject({
   protocol: z.enum(['auto', '2025', '2026']).optional(),
   timeout_s: z.number().positive().max(3_600).optional(),
   tools: z.array(z.string()).optional(),
+  /** What tools do, by pattern: for a server that does not say, or does not say it right. */
+  effects: z.record(z.string(), effect).optional(),
   /** Other clients' word for it. */
   type: z.string().optional(),
   disabled: z.boolean().optional(),
@@ -157,9 +162,9 @@ function foreign(name: string, given: unknown): ServerSetting[] {
     if (key in common.shape) delete rest[key];
     else delete shared[key];
   }
-  const { timeout_s: timeoutS, protocol, tools, disabled, type } = checked(at, common, shared);
+  const { timeout_s: timeoutS, protocol, tools, effects, disabled, type } = checked(at, common, shared);
   if (disabled) return [];
-  const both = { name, protocol, timeoutS, tools };
+  const both = { name, protocol, timeoutS, tools, effects };
   if ('url' in given) {
     const transport = type === 'sse' ? { transport: 'sse' } : {};
     return [{ kind: 'url', ...both, ...checked(at, urlServer, { ...transport, ...rest }) }];

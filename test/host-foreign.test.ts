@@ -122,6 +122,18 @@ test('a form of lists, titles and presets is filled in, or cancelled where nobod
   assert.deepEqual(age, { type: 'integer', title: 'Age', description: 'in years', default: 42 });
 });
 
+test('what a tool does is for the person to say', async (t) => {
+  const effects = { 'say*': 'write' as const, '*': 'destroy' as const };
+  const settings = [foreign('ours', ['ours']), foreign('notes', ['good'], { effects })];
+  const { connections, signal } = await start(t, settings);
+  const found = (await connections.tools(signal)).map(({ name, effect }) => [name, effect]);
+  assert.deepEqual(found.slice(-3), [
+    ['github_show', 'destroy'],
+    ['say', 'write'],
+    ['env', 'destroy'],
+  ]);
+});
+
 test('a tool that answers only clients with tasks is not offered', async (t) => {
   const { names } = await start(t, [foreign('notes', ['tasks'])]);
   assert.deepEqual(await names(), ['either']);

@@ -12,9 +12,9 @@ const main = fileURLToPath(new URL('../host/main.ts', import.meta.url));
 const foreign = fileURLToPath(new URL('fixtures/foreign.mjs', import.meta.url));
 
 /** A home with somebody else's server in it, and no model server. */
-function home(t: TestContext): Record<string, string> {
+function home(t: TestContext, how = 'good'): Record<string, string> {
   const folder = tempHome(t);
-  const notes = { command: process.execPath, args: [foreign, 'good'] };
+  const notes = { command: process.execPath, args: [foreign, how] };
   writeFileSync(join(folder, 'kuznia.json'), JSON.stringify({ mcpServers: { notes } }));
   return { KUZNIA_HOME: folder, OLLAMA_HOST: 'http://127.0.0.1:9' };
 }
@@ -41,6 +41,14 @@ test(
     assertProtocolOnly(server);
   },
 );
+
+test('resources and prompts wait as tools do for a server that starts slowly', { timeout }, async (t) => {
+  const server = await startSession(t, main, { args: ['serve'], env: home(t, 'late') });
+  await server.send({ id: 1, method: 'resources/list' });
+  await server.send({ id: 2, method: 'prompts/list' });
+  assert.match(JSON.stringify((await server.answer(1)).result), /"uri":"note:\/\/one"/);
+  assert.match(JSON.stringify((await server.answer(2)).result), /"name":"sum_up"/);
+});
 
 test(
   'kuznia serve over HTTP: --search, --pin, --sse, --allow-host, and it ends when told',

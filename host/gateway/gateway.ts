@@ -52,7 +52,7 @@ export async function gateway(options: GatewayOptions): Promise<Served> {
     },
     resources: [],
     prompts: [],
-    passed: passing(connections, calls),
+    passed: passing(connections, calls, settled),
     settled,
     async close() {
       late.abort();

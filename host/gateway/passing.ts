@@ -13,7 +13,10 @@ export interface Desk {
 }
 
 /** Resources and prompts of all servers; a URI belongs to the first that has it, a prompt's name too. */
-export function passing(connections: Connections, desk: Desk): PassedOn {
+export function passing(connections: Connections, desk: Desk, settled: Promise<void>): PassedOn {
+  /** As the tools: some clients list them once, before a slow server is there. */
+  const resources = (signal: AbortSignal) => settled.then(() => connections.resources(signal));
+  const prompts = (signal: AbortSignal) => settled.then(() => connections.prompts(signal));
   const ready = () =>
     connections
       .states()
@@ -23,7 +26,7 @@ export function passing(connections: Connections, desk: Desk): PassedOn {
   return {
     resources: (asker) =>
       desk.serve('resources/list', asker, async () => {
-        const all = await connections.resources(asker.signal);
+        const all = await resources(asker.signal);
         const seen = new Set<string>();
         return all
           .filter(({ uri }) => !seen.has(uri) && seen.add(uri))
@@ -34,7 +37,7 @@ export function passing(connections: Connections, desk: Desk): PassedOn {
     read: (uri, asker) =>
       desk.serve('resources/read', asker, async () => {
         const { client, signal } = asker;
-        const owner = ownerOf(uri, await connections.resources(signal));
+        const owner = ownerOf(uri, await resources(signal));
         if (!owner) return undefined;
         const { contents, text } = await connections.readResource(owner.server, uri, signal);
         desk.read(client, text);
@@ -44,14 +47,14 @@ export function passing(connections: Connections, desk: Desk): PassedOn {
       }),
     complete: (template, argument, known, asker) =>
       desk.serve('completion/complete', asker, async () => {
-        const all = await connections.resources(asker.signal);
+        const all = await resources(asker.signal);
         const owner = all.find((one) => one.template && one.uri === template);
         if (!owner) return [];
         return connections.completeResource(owner.server, template, argument, known, asker.signal);
       }),
     prompts: (asker) =>
       desk.serve('prompts/list', asker, async () =>
-        [...byName(await connections.prompts(asker.signal))].map(([name, prompt]) => ({
+        [...byName(await prompts(asker.signal))].map(([name, prompt]) => ({
           name,
           description: prompt.description,
           arguments: prompt.arguments,
@@ -59,7 +62,7 @@ export function passing(connections: Connections, desk: Desk): PassedOn {
       ),
     prompt: (name, args, asker) =>
       desk.serve('prompts/get', asker, async () => {
-        const found = byName(await connections.prompts(asker.signal)).get(name);
+        const found = byName(await prompts(asker.signal)).get(name);
         if (!found) return undefined;
         return (await connections.prompt(found.server, found.name, args, asker.signal)).messages;
       }),

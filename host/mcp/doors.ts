@@ -22,7 +22,14 @@ export function doors(settings: ServerSetting[]): Door[] {
       return one.isolated ? { name, foreign: false, open: isolated(name) } : inProcess(name, own(name));
     }
     const callMs = one.timeoutS === undefined ? undefined : one.timeoutS * 1000;
-    const rest = { name, foreign: true, protocol: one.protocol, tools: one.tools, callMs };
+    const rest = {
+      name,
+      foreign: true,
+      protocol: one.protocol,
+      tools: one.tools,
+      effects: one.effects,
+      callMs,
+    };
     return { ...rest, open: one.kind === 'command' ? program(one) : remote(one) };
   });
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { CallResult, HostTool } from './link-types.ts';
 import { isObject } from '../../kit/json.ts';
 import { redactValue } from '../../kit/secrets.ts';
-import type { JsonObject } from '../../kit/tool.ts';
+import type { Effect, JsonObject } from '../../kit/tool.ts';
 import { matches } from '../approvals/pattern.ts';
 import { visible } from '../terminal/text.ts';
 
@@ -51,6 +51,7 @@ interface Wanted {
   name: string;
   foreign: boolean;
   tools?: string[];
+  effects?: Record<string, Effect>;
 }
 
 /**
@@ -75,14 +76,17 @@ export async function listTools(client: Client, server: Wanted, signal: AbortSig
       seen.add(one.name);
       const { readOnlyHint, destructiveHint, openWorldHint } = one.annotations ?? {};
       const { properties = {} } = fields.safeParse(one.inputSchema).data ?? {};
+      const said = Object.entries(server.effects ?? {}).find(([pattern]) =>
+        matches([pattern], one.name),
+      )?.[1];
       found.push({
         name: one.name,
         server: server.name,
         title: visible(one.title ?? one.name),
         description: visible(one.description).slice(0, MOST_DESCRIPTION),
         inputSchema: one.inputSchema,
-        // What says nothing is taken for the worst, as the protocol does.
-        effect: readOnlyHint ? 'read' : destructiveHint === false ? 'write' : 'destroy',
+        // What says nothing is taken for the worst, as the protocol does; the person knows better.
+        effect: said ?? (readOnlyHint ? 'read' : destructiveHint === false ? 'write' : 'destroy'),
         long: !server.foreign && 'wait_s' in properties && 'job' in properties,
         foreign: server.foreign,
         openWorld: openWorldHint ?? true,

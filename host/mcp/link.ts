@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../../kit/journal.ts';
 import { redact, redactKnown, redactValue } from '../../kit/secrets.ts';
-import type { JsonObject, Runtime } from '../../kit/tool.ts';
+import type { Effect, JsonObject, Runtime } from '../../kit/tool.ts';
 import { version } from '../../kit/version.ts';
 import { untilAborted, within } from '../../kit/within.ts';
 import { answerForm } from './form.ts';
@@ -37,6 +37,8 @@ export interface Door {
   callMs?: number;
   /** Only these of its tools, by pattern. */
   tools?: string[];
+  /** What its tools do, by pattern, as the person says; the first that fits. */
+  effects?: Record<string, Effect>;
 }
 
 /** Longer than a tool's own deadline, so that this is what a person hears of. */
@@ -246,10 +248,8 @@ export class Link {
     const [client, calls] = [this.#client, this.#toolCalls];
     if (!client || !calls) {
       const why = this.#reason ? ` (${this.#reason})` : '';
-      return {
-        ok: false,
-        text: `The server ${this.name} is away${why}. Go on without it, or try again later.`,
-      };
+      const text = `The server ${this.name} is away${why}. Go on without it, or try again later.`;
+      return { ok: false, text };
     }
     this.#running.add(options);
     const record = this.#recorder(name, options);
