@@ -16,6 +16,9 @@ import { LineTransport } from './stdio.ts';
 import type { Runtime, ServerDefinition } from './tool.ts';
 import { version } from './version.ts';
 
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** The same signal twice from two senders, as a terminal and `npx` do, comes within this. */
+const IMPATIENT_MS = 1_000;
 /** Calls in flight may finish for so long after SIGTERM. */
 const GRACE_MS = 5_000;
 /** Cancelled calls have so long to say so. */
@@ -199,7 +202,11 @@ export async function serveProcess(mountables: Mountable[], options: ServeOption
   const token = process.env['KUZNIA_TOKEN'];
   const where = http === undefined ? undefined : address(http, token, clients?.any() ?? false);
   logStrays();
+  // Servers that were started by then are ended as the process exits.
+  const early = () => process.exit(0);
+  for (const signal of SIGNALS) process.on(signal, early);
   const opened = await open(mountables, processRuntime());
+  for (const signal of SIGNALS) process.off(signal, early);
   if (!where) return serveProcessStdio(opened);
   try {
     await serveProcessHttp(opened, { ...where, sse, allowedHosts, publicUrl, clients }, clients?.allows);
@@ -256,10 +263,14 @@ function ending(
   opened: Opened,
   close: (finished: Promise<void>) => Promise<void>,
 ): (graceMs: number) => void {
-  let begun = false;
+  let begun: number | undefined;
   const end = async (graceMs: number) => {
-    if (begun) return;
-    begun = true;
+    if (begun !== undefined) {
+      // Who asks again, and not in the same breath, has no patience left: what comes next cannot be heard.
+      if (performance.now() - begun > IMPATIENT_MS) process.exit(0);
+      return;
+    }
+    begun = performance.now();
     await close(opened.finish(graceMs));
     await opened.close();
     process.exit(0);
@@ -269,6 +280,6 @@ function ending(
       internalError(error);
       process.exit(1);
     });
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => begin(GRACE_MS));
+  for (const signal of SIGNALS) process.on(signal, () => begin(GRACE_MS));
   return begin;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject, Runtime } from '../../kit/tool.ts';
 import { Link, type Door } from './link.ts';
+import { endOrphans } from './orphans.ts';
 import type {
   CallOptions,
   CallResult,
@@ -78,6 +79,8 @@ interface Named {
  * others that hang: they come later by themselves.
  */
 export async function connect(doors: Door[], runtime: Runtime): Promise<Connections> {
+  // Nobody waits for it: what is left behind is in nobody's way.
+  void endOrphans(runtime.home).catch(() => undefined);
   const listeners = new Set<(what: Change) => void>();
   const changed = (what: Change) => listeners.forEach((listener) => listener(what));
   const links = doors.map((door) => new Link(door, runtime, changed));

@@ -61,7 +61,7 @@ const isolated =
     const { entry, loader } = ownEntry(name);
     // It believes what its parent says of turns, if that is the one named here.
     const env = { ...plain(runtime.env), KUZNIA_HOME: runtime.home, KUZNIA_HOST: String(process.pid) };
-    return child({ command: process.execPath, args: [...loader, entry], env });
+    return child({ command: process.execPath, args: [...loader, entry], env }, runtime.home);
   };
 
 /** The entry point of a server: beside this code in the build, or its source under the loader that runs us. */
@@ -82,7 +82,7 @@ const program = (setting: ServerSetting & { kind: 'command' }) => async (runtime
   const env = { ...getDefaultEnvironment(), ...(await resolved(setting.env, runtime.env)) };
   const { command } = setting;
   const args = await Promise.all(setting.args.map((arg) => filled(arg, runtime.env)));
-  return child({ command, args, env, cwd: setting.cwd });
+  return child({ command, args, env, cwd: setting.cwd }, runtime.home);
 };
 
 interface Child {
@@ -94,9 +94,9 @@ interface Child {
 
 const LONGEST_WORDS = 16_384;
 
-async function child(how: Child): Promise<OpenDoor> {
+async function child(how: Child, home: string): Promise<OpenDoor> {
   const { ChildTransport } = await import('./child-transport.ts');
-  const transport = new ChildTransport({ ...how, stderr: 'pipe', maxBufferSize: MOST_BYTES });
+  const transport = new ChildTransport({ ...how, stderr: 'pipe', maxBufferSize: MOST_BYTES }, home);
   let said = '';
   const letters = new StringDecoder('utf8');
   // Read, so that a server which writes much is never blocked; only its last line is of use. A long one is kept from its

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { command } from '../../kit/command.ts';
 
@@ -13,8 +14,12 @@ interface Process {
  * every server ends with its input.
  */
 export async function descendants(pid: number): Promise<Process[]> {
-  const all = await processes();
-  const found: Process[] = [];
+  return familyOf(pid, await processes()).filter((one) => one.pid !== pid);
+}
+
+/** A process, what it started, and what that started, of all that there are. */
+export function familyOf(pid: number, all: Process[]): Process[] {
+  const found = all.filter((one) => one.pid === pid);
   const parents = new Set([pid]);
   // A child has mostly a higher number than its parent, but numbers start anew at some time.
   for (let grew = true; grew;) {
@@ -44,19 +49,32 @@ export async function endAll(family: Process[]): Promise<void> {
 }
 
 /** From /proc on Linux, else from `ps` (POSIX); none on Windows, where a process takes its children with it by `taskkill` only. */
-async function processes(): Promise<Process[]> {
+export async function processes(): Promise<Process[]> {
   if (process.platform === 'win32') return [];
   const names = await readdir('/proc').catch((): string[] => []);
   const numbers = names.filter((name) => /^\d+$/.test(name));
   if (numbers.length === 0) return listed();
   const read = numbers.map(async (name) => {
     const text = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
-    // proc(5): the name in brackets may hold anything; parent is the 4th field, start time the 22nd, a zombie's state Z.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const [state, parent, began] = [fields[0], fields[1], fields[19]];
-    return parent && began && state !== 'Z' ? [{ pid: Number(name), parent: Number(parent), began }] : [];
+    return told(Number(name), text) ?? [];
   });
   return (await Promise.all(read)).flat();
+}
+
+/** When a process began, known at once; undefined where it is none any more, or the system does not say so fast. */
+export function beganAt(pid: number): string | undefined {
+  try {
+    return told(pid, readFileSync(`/proc/${pid}/stat`, 'utf8'))?.began;
+  } catch {
+    return undefined;
+  }
+}
+
+/** proc(5): the name in brackets may hold anything; parent is the 4th field, start time the 22nd, a zombie's state Z. */
+function told(pid: number, stat: string): Process | undefined {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, parent, began] = [fields[0], fields[1], fields[19]];
+  return parent && began && state !== 'Z' ? { pid, parent: Number(parent), began } : undefined;
 }
 
 async function listed(): Promise<Process[]> {
