@@ -198,6 +198,12 @@ test(
     const client = await connect(t, 'v1', { http: url });
     await client.call('far_every_fail', { how: 'die' });
     await until('gone', async () => !(await client.tools()).includes('far_every_say'));
+    const away = await client.call('far_every_say', { text: 'a' });
+    assert.equal(away.isError, true);
+    assert.match(
+      away.text,
+      /^The server far, which has far_every_say, is away( \(.*\))?\. Try again in a moment/,
+    );
     assert.equal((await client.call('every_say', { text: 'a' })).isError, false);
     assert.ok(client.changes() > 0);
     await until('back', async () => (await client.tools()).includes('far_every_say'), 15_000);

@@ -48,7 +48,31 @@ test('resources and prompts wait as tools do for a server that starts slowly', {
   await server.send({ id: 2, method: 'prompts/list' });
   assert.match(JSON.stringify((await server.answer(1)).result), /"uri":"note:\/\/one"/);
   assert.match(JSON.stringify((await server.answer(2)).result), /"name":"sum_up"/);
+  server.endInput();
+  assert.equal(await server.exited, 0);
 });
+
+test(
+  'the first call of find_tools or call_tool waits for a server that starts slowly',
+  { timeout },
+  async (t) => {
+    const calls = {
+      find_tools: { task: 'say something' },
+      call_tool: { name: 'say', arguments: { text: 'hej' } },
+    };
+    const answers = Object.entries(calls).map(async ([name, args]) => {
+      const server = await startSession(t, main, { args: ['serve', '--search'], env: home(t, 'late') });
+      await server.send({ id: 1, method: 'tools/call', params: { name, arguments: args } });
+      const { text } = told(await server.next('the answer', ({ id }) => id === 1, 20_000));
+      server.endInput();
+      assert.equal(await server.exited, 0);
+      return text;
+    });
+    const [found, said] = await Promise.all(answers);
+    assert.match(found ?? '', /"name":"say"/);
+    assert.match(said ?? '', /^said hej/);
+  },
+);
 
 test(
   'kuznia serve over HTTP: --search, --pin, --sse, --allow-host, and it ends when told',

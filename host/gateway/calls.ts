@@ -54,7 +54,7 @@ export class Calls {
     const found = this.#offers.get(name);
     if (!found) {
       const all = [...this.#offers.all.values()].map(({ listing }) => ({ name: listing.name }));
-      return { kind: 'error', message: unknownTool(name, all) };
+      return { kind: 'error', message: this.#offers.away(name) ?? unknownTool(name, all) };
     }
     const { tool } = found;
     const refuse = (message: string): Outcome => {

@@ -23,6 +23,8 @@ export class Offers {
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   readonly #stop: () => void;
+  /** Servers that are away, by the names of the tools that they had. */
+  #away = new Map<string, string>();
   #all: Map<string, Offered>;
   #listings: Listing[] = [];
   #seen = '';
@@ -44,6 +46,15 @@ export class Offers {
 
   get(name: string): Offered | undefined {
     return this.#all.get(name);
+  }
+
+  /** What is said of a tool whose server is away for now; undefined where there never was one of that name. */
+  away(name: string): string | undefined {
+    const server = this.#away.get(name);
+    if (server === undefined) return undefined;
+    const reason = this.#connections.states().find((one) => one.name === server)?.reason;
+    const why = reason === undefined ? '' : ` (${reason.replace(/\.$/, '')})`;
+    return `The server ${server}, which has ${name}, is away${why}. Try again in a moment, or go on without it.`;
   }
 
   /** By name; a new object after every change. */
@@ -108,6 +119,13 @@ export class Offers {
       const name = this.#own.has(tool.name) ? `${tool.server}_${tool.name}` : tool.name;
       if (!all.has(name)) all.set(name, { tool, listing: listingOf(tool, name) });
     }
+    const ready = new Set(
+      this.#connections.states().flatMap((one) => (one.state === 'ready' ? [one.name] : [])),
+    );
+    const before = [...this.#all].map(([name, { tool }]): [string, string] => [name, tool.server]);
+    this.#away = new Map(
+      [...this.#away, ...before].filter(([name, server]) => !all.has(name) && !ready.has(server)),
+    );
     const listings = [...all.values()].map((one) => one.listing);
     const seen = JSON.stringify(listings);
     this.#all = all;

@@ -132,6 +132,8 @@ export class Search {
     if (!asked) return 'call_tool was not run: its arguments are `name`, and `arguments` as one object.';
     const found = may(asked.name) ? this.#offers.get(asked.name) : undefined;
     if (!found) {
+      const away = may(asked.name) ? this.#offers.away(asked.name) : undefined;
+      if (away !== undefined) return away;
       const known = [...this.#offers.all.keys()].filter(may);
       const near = nearest(asked.name, known);
       const hint = near.length > 0 ? `Nearest: ${near.join(', ')}.` : 'Find one with find_tools.';
