@@ -94,6 +94,11 @@ export function hostSettings(home: string): HostSettings {
     if (KEYS.includes(key) || /^[A-Z][A-Z0-9_]+$/.test(key) || key === '$schema') continue;
     throw new ConfigError(unknownKey(key, '', KEYS), key);
   }
+  for (const name of Object.keys(isObject(file['servers']) ? file['servers'] : {})) {
+    // Each server checks its own settings.
+    if (Object.hasOwn(servers, name)) continue;
+    throw new ConfigError(unknownKey(name, 'servers', Object.keys(servers)), `servers.${name}`);
+  }
   return {
     servers: serverSettings(file['mcpServers']),
     models: checked('models', known.models, file['models'] ?? {}),
@@ -104,13 +109,18 @@ export function hostSettings(home: string): HostSettings {
   };
 }
 
-function checked<S extends z.ZodType>(key: string, schema: S, value: unknown): z.output<S> {
+function checked<S extends z.ZodType>(
+  key: string,
+  schema: S,
+  value: unknown,
+  more: string[] = [],
+): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const at = [key, ...(issue?.path ?? [])].map(String).join('.');
   if (issue?.code === 'unrecognized_keys') {
-    const shape = schemaKeys(schema, issue.path);
+    const shape = [...schemaKeys(schema, issue.path), ...more];
     throw new ConfigError(unknownKey(issue.keys[0] ?? '', at, shape), at);
   }
   throw new ConfigError(`${at} in kuznia.json: ${issue?.message ?? 'is wrong'}.`, at);
@@ -138,7 +148,16 @@ function serverSettings(value: unknown = {}): ServerSetting[] {
   }
   const own = Object.keys(servers).flatMap((name): ServerSetting[] => {
     const given = value[name] ?? true;
-    const said = checked(`mcpServers.${name}`, ownServer, given);
+    const at = `mcpServers.${name}`;
+    if (!ownServer.safeParse(given).success) {
+      const other = isObject(given) && ('command' in given || 'url' in given);
+      const hint = other ? ' Give the server of others another name.' : '';
+      throw new ConfigError(
+        `${at} in kuznia.json: ${name} is a server of ours: expected true, false or {"isolated": true}.${hint}`,
+        at,
+      );
+    }
+    const said = ownServer.parse(given);
     return said === false ? [] : [{ kind: 'own', name, isolated: said !== true && said.isolated }];
   });
   const others = Object.entries(value)
@@ -165,10 +184,11 @@ function foreign(name: string, given: unknown): ServerSetting[] {
   const { timeout_s: timeoutS, protocol, tools, effects, disabled, type } = checked(at, common, shared);
   if (disabled) return [];
   const both = { name, protocol, timeoutS, tools, effects };
+  const shown = Object.keys(common.shape);
   if ('url' in given) {
     const transport = type === 'sse' ? { transport: 'sse' } : {};
-    return [{ kind: 'url', ...both, ...checked(at, urlServer, { ...transport, ...rest }) }];
+    return [{ kind: 'url', ...both, ...checked(at, urlServer, { ...transport, ...rest }, shown) }];
   }
-  if ('command' in given) return [{ kind: 'command', ...both, ...checked(at, commandServer, rest) }];
+  if ('command' in given) return [{ kind: 'command', ...both, ...checked(at, commandServer, rest, shown) }];
   throw new ConfigError(`${at} in kuznia.json: needs a command or a url.`, at);
 }

@@ -83,6 +83,7 @@ export function serverConfig<C>(schema: z.ZodType<C>, serverName: string, source
   const section = fileSection(file, serverName);
   const raw: Record<string, unknown> = { ...section };
   const fields = new Map<string, Field>();
+  if (schema instanceof z.ZodObject) checkKeys(section, Object.keys(schema.shape), serverName);
   for (const [key, field] of Object.entries(schema instanceof z.ZodObject ? schema.shape : {})) {
     const described = describe(field, envNames[key]);
     const inFile = `servers.${serverName}.${key} in kuznia.json`;
@@ -107,6 +108,17 @@ export function serverConfig<C>(schema: z.ZodType<C>, serverName: string, source
   });
   const first = fields.get(String(parsed.error.issues[0]?.path[0]));
   throw new ConfigError([...new Set(faults)].slice(0, 6).join('\n'), first?.variable ?? first?.inFile);
+}
+
+/** What is misspelt would count as not set: `readonly` must not leave everything writable. */
+function checkKeys(section: Record<string, unknown>, known: string[], serverName: string): void {
+  const plain = (key: string) => key.toLowerCase().replace(/[^a-z0-9]/g, '');
+  const key = Object.keys(section).find((one) => !known.includes(one));
+  if (key === undefined) return;
+  const near = known.find((one) => plain(one) === plain(key) || plain(key).startsWith(plain(one)));
+  const hint = near ? `Did you mean ${near}?` : `There are: ${known.join(', ')}.`;
+  const at = `servers.${serverName}.${key}`;
+  throw new ConfigError(`${at} in kuznia.json: there is no such setting. ${hint}`, at);
 }
 
 interface Described {

@@ -37,6 +37,18 @@ test('the data folder: KUZNIA_HOME, XDG_DATA_HOME, ~/.local/share', () => {
   assert.equal(kuzniaHome({}), join(homedir(), '.local/share/kuznia'));
 });
 
+test('a setting that there is not is told: misspelt, it would count as not set', () => {
+  const schema = z.object({ read_only: z.boolean().default(false), url: z.string().optional() });
+  const given = (section: object) => () =>
+    serverConfig(schema, 'gitlab', { file: { servers: { gitlab: section } }, env: {} });
+  assert.match(
+    fault(given({ readonly: true })).message,
+    /^servers\.gitlab\.readonly .* Did you mean read_only\?$/,
+  );
+  assert.match(fault(given({ colour: 1 })).message, /There are: read_only, url\.$/);
+  assert.deepEqual(given({ read_only: true })(), { read_only: true });
+});
+
 test('a configuration file, none, an empty one, one with a byte order mark', () => {
   assert.deepEqual(readConfigFile(homeWith('{"servers":{"a":{}}}')), { servers: { a: {} } });
   assert.deepEqual(readConfigFile(homeWith('\ufeff{"a":1}')), { a: 1 });

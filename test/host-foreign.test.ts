@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { connect, type FormField } from '../host/mcp/connections.ts';
 import { formOf } from '../host/gateway/results.ts';
 import { doors, inProcess } from '../host/mcp/doors.ts';
@@ -132,6 +135,40 @@ test('what a tool does is for the person to say', async (t) => {
     ['say', 'write'],
     ['env', 'destroy'],
   ]);
+});
+
+test('why a server is not there is said in words that help', async (t) => {
+  const server = createServer((_asked, answer) => answer.writeHead(404).end('404 page not found'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const web = (name: string, url: string): ServerSetting => {
+    return { kind: 'url', name, url, headers: {}, transport: 'http' };
+  };
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const portOf = (one: Server) => z.object({ port: z.number() }).parse(one.address()).port;
+  const [port, closed] = [portOf(server), portOf(other)];
+  other.close();
+  await once(other, 'close');
+  const { connections } = await start(t, [
+    foreign('none', [], { command: 'no-such-program' }),
+    web('odd', 'notaurl'),
+    web('nobody', `http://127.0.0.1:${closed}/mcp`),
+    web('elsewhere', `http://127.0.0.1:${port}/`),
+    foreign('dies', ['dies']),
+  ]);
+  await until(() => connections.states().every(({ state }) => state === 'degraded'));
+  assert.deepEqual(
+    connections.states().map(({ reason }) => reason),
+    [
+      'there is no program no-such-program, or no folder to start it in: install it, or see its command and cwd',
+      'its url is no address: notaurl',
+      'nobody listens at its address',
+      'nothing is at the path of its url (404): most servers have /mcp',
+      'it ended before it answered: cannot find its settings',
+    ],
+  );
 });
 
 test('a tool that answers only clients with tasks is not offered', async (t) => {

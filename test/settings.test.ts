@@ -66,6 +66,9 @@ const faults: [string, object | string, RegExp][] = [
     { mcpServers: { x: { command: 'a', arg: [] } } },
     /mcpServers\.x\.arg .* Did you mean args\?/,
   ],
+  ['a key of other clients', { mcpServers: { x: { command: 'a', timeout: 5 } } }, /Did you mean timeout_s\?/],
+  ['ours as another', { mcpServers: { gitlab: { command: 'a' } } }, /is a server of ours.*another name/],
+  ['settings of no server', { servers: { gitlb: {} } }, /servers\.gitlb .* Did you mean gitlab\?/],
   ['a wrong name', { mcpServers: { 'a b': { command: 'a' } } }, /letters, digits/],
   ['no object', { mcpServers: [] }, /expected an object/],
 ];

@@ -18,6 +18,29 @@ export function isGone(error: unknown): boolean {
   return (typeof code === 'string' && GONE.has(code)) || (cause !== error && isGone(cause));
 }
 
+export const UNREACHABLE = 'nobody listens at its address';
+
+/** Why a server could not be reached, in words that say what to look at. */
+export function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (isObject(error)) {
+    const { code, syscall, path, input } = error;
+    if (code === 'ENOENT' && String(syscall).startsWith('spawn')) {
+      return `there is no program ${String(path)}, or no folder to start it in: install it, or see its command and cwd`;
+    }
+    if (code === 'EACCES' && String(syscall).startsWith('spawn')) return `${String(path)} may not be run`;
+    if (code === 'ERR_INVALID_URL') return `its url is no address: ${String(input).slice(0, 80)}`;
+  }
+  if (isGone(error)) return UNREACHABLE;
+  if (error instanceof SdkHttpError && error.status === 404) {
+    return 'nothing is at the path of its url (404): most servers have /mcp';
+  }
+  if (message === 'fetch failed' && error instanceof Error && error.cause instanceof Error) {
+    return `no connection: ${error.cause.message}`;
+  }
+  return message === 'Connection closed' ? 'it ended before it answered' : message;
+}
+
 /**
  * Who is asked when a server does not say for which call it asks: whose the running calls all are, by one of them that
  * asks nothing yet.

@@ -11,7 +11,7 @@ import { answerForm } from './form.ts';
 import { hearChanges, keepListening } from './link-changes.ts';
 import { ToolCalls } from './link-call.ts';
 import { asResult, listTools } from './link-values.ts';
-import { isGone, isOver, onlyAsker } from './link-faults.ts';
+import { isGone, isOver, onlyAsker, reasonOf, UNREACHABLE } from './link-faults.ts';
 import { Offers } from './link-offers.ts';
 import type { CallOptions, CallResult, Change, HostTool, ServerState } from './link-types.ts';
 import { clean } from '../terminal/text.ts';
@@ -49,7 +49,6 @@ const JOB_WAIT_S = 50;
 /** `npx` may have to fetch the server first. */
 const START_MS = 60_000;
 const LIST_MS = 10_000;
-const UNREACHABLE = 'nobody listens at its address';
 /** One list for all that is not there, so that nothing seems to have changed. */
 const NONE: HostTool[] = [];
 const RESTART_MS = { first: 1_000, most: 60_000 };
@@ -173,7 +172,7 @@ export class Link {
       this.#failures = 0;
       this.#told('ready');
     } catch (error) {
-      this.#lost(error instanceof Error ? error.message : String(error));
+      this.#lost(reasonOf(error));
     }
   }
 
