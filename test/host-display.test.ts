@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
+import { ServerNews } from '../host/chat/states.ts';
 import { TurnDisplay } from '../host/terminal/display.ts';
 import type { Io } from '../host/terminal/io.ts';
 import type { TurnEvent } from '../host/turn/loop.ts';
@@ -89,6 +90,22 @@ test('no line passes a narrow terminal', () => {
     for (const line of written.out.split('\n'))
       assert.ok(displayWidth(line) <= columns, `${columns}: ${line}`);
   }
+});
+
+test('what is to be known stands whole in a narrow terminal, broken between words', () => {
+  const { io, written } = terminal({ columns: () => 44 });
+  const text = 'Tools are found by words alone until the embedding model minilm:latest has read them.';
+  new TurnDisplay(io, { answers: true, calls: true }).show({ type: 'notice', text });
+  new ServerNews(io).tell([{ name: 'notes', state: 'degraded', reason: text, tools: 0 }]);
+  assert.deepEqual(written.out.split('\n'), [
+    '! Tools are found by words alone until the',
+    '  embedding model minilm:latest has read',
+    '  them.',
+    '! notes is degraded: Tools are found by',
+    '  words alone until the embedding model',
+    '  minilm:latest has read them.',
+    '',
+  ]);
 });
 
 test('on a terminal a call runs visibly, then its line is the result', async () => {

@@ -17,7 +17,7 @@ import { turn } from '../turn/loop.ts';
 import { described } from '../models/models.ts';
 import { Prompt } from '../terminal/prompt.ts';
 import type { Session } from '../session.ts';
-import { clean, counted, fit } from '../terminal/text.ts';
+import { clean, counted, fit, marked } from '../terminal/text.ts';
 
 /** A person who types sooner than this is not idle. */
 const IDLE_MS = 3_000;
@@ -232,7 +232,7 @@ export class Chat implements Talk {
 
   #trouble(text: string): void {
     this.#display?.pause();
-    this.io.out(`${painter(this.io).yellow('!')} ${clean(text)}\n`);
+    this.io.out(marked(painter(this.io).yellow('!'), text, this.io.columns()));
   }
 
   async #read(): Promise<string | undefined> {

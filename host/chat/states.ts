@@ -1,7 +1,7 @@
 import type { ServerState } from '../mcp/connections.ts';
 import { painter } from '../terminal/display.ts';
 import type { Io } from '../terminal/io.ts';
-import { clean, fit } from '../terminal/text.ts';
+import { marked } from '../terminal/text.ts';
 
 /** Tells once of each server that went away or came back since it was last asked. */
 export class ServerNews {
@@ -21,7 +21,7 @@ export class ServerNews {
       this.#known.set(name, state);
       const says = state === 'ready' ? 'is there again' : `is ${state}${reason ? `: ${reason}` : ''}`;
       const mark = state === 'ready' ? green('✓') : yellow('!');
-      this.#io.out(`${mark} ${fit(clean(`${name} ${says}`), Math.max(20, this.#io.columns() - 3))}\n`);
+      this.#io.out(marked(mark, `${name} ${says}`, this.#io.columns()));
     }
   }
 }

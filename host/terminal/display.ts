@@ -3,7 +3,7 @@ import { redact } from '../../kit/secrets.ts';
 import { copiedNote } from '../approvals/approval.ts';
 import type { Io } from './io.ts';
 import type { TurnEvent } from '../turn/loop.ts';
-import { clean, displayWidth, duration, fit, wrap, Wrapper } from './text.ts';
+import { clean, displayWidth, duration, fit, marked, wrap, Wrapper } from './text.ts';
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 /** With less room a call and its result stand below one another. */
@@ -71,7 +71,7 @@ export class TurnDisplay {
         if (!this.#live) this.#start({ label: 'thinking', detail: '', note: '', started: performance.now() });
         return;
       case 'call':
-        if (event.copied) this.#plain(`${this.#paint.yellow('!')} ${clean(copiedNote(event.copied))}`);
+        if (event.copied) this.#notice(this.#paint.yellow('!'), copiedNote(event.copied));
         this.#start({
           label: event.tool,
           detail: shortArguments(event.arguments),
@@ -94,7 +94,7 @@ export class TurnDisplay {
       }
       case 'notice':
         this.#stop();
-        this.#plain(`${event.error ? this.#paint.red('✗') : this.#paint.yellow('!')} ${clean(event.text)}`);
+        this.#notice(event.error ? this.#paint.red('✗') : this.#paint.yellow('!'), event.text);
         return;
       case 'context':
         return;
@@ -184,6 +184,10 @@ export class TurnDisplay {
     const tail = fit(outcome, forOutcome);
     const head = fit(call, room - displayWidth(tail));
     this.#plain(`${mark} ${head} ${this.#paint.dim(`· ${time}${tail && ` · ${tail}`}`)}`);
+  }
+
+  #notice(mark: string, text: string): void {
+    this.#plain(marked(mark, text, this.#io.columns()).trimEnd());
   }
 
   #plain(line: string): void {

@@ -128,6 +128,11 @@ export function wrap(text: string, columns: number): string[] {
   return out.replace(/\n$/, '').split('\n');
 }
 
+/** A line of its own behind a mark, whole: broken between words where the terminal is narrow. */
+export function marked(mark: string, text: string, columns: number): string {
+  return `${mark} ${wrap(clean(text), Math.max(20, columns - 3)).join('\n  ')}\n`;
+}
+
 const TAIL = 360;
 const LONGEST_PERIOD = 90;
 
