@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -203,7 +203,14 @@ test('a server killed while git ran leaves the token on disk no longer than to t
   mkdirSync(dead);
   writeFileSync(join(dead, 'token'), 'x');
   await serve({}, undefined, home);
-  assert.deepEqual([existsSync(dead), existsSync(ours.folder)], [false, true]);
+  assert.deepEqual([dead, ours.folder].map(existsSync), [false, true]);
+  // The auth server's socket stands there too, for as long as that runs.
+  const socket = join(home, 'run', 'code-a1b2c3d4.sock');
+  writeFileSync(socket, '');
+  const yesterday = Date.now() / 1000 - 86_400;
+  for (const path of [socket, ours.folder]) utimesSync(path, yesterday, yesterday);
+  await serve({}, undefined, home);
+  assert.deepEqual([ours.folder, socket].map(existsSync), [false, true]);
 });
 
 test('two GitLabs, one by a sign-in that is kept, one by a token: each gets its own', async (t) => {

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../../kit/alive.ts';
 
-/** What is older than any call takes, whoever's it is. */
+/** Older than any call takes. */
 const STALE_MS = 60 * 60 * 1000;
 
 /** Process ids mean something on one machine only: a home may be shared. */
@@ -15,7 +15,7 @@ const runIn = (home: string) => join(home, 'run');
 /** A folder that only we can read, for what one call needs on disk; `close` removes it. */
 export async function runFolder(
   home: string,
-  name: string,
+  name: 'askpass' | 'glab',
 ): Promise<{ folder: string; close: () => Promise<void> }> {
   await mkdir(runIn(home), { recursive: true, mode: 0o700 });
   await sweepRun(home);
@@ -26,8 +26,10 @@ export async function runFolder(
 /** Removes what killed processes left, with the token that may be in it. */
 export async function sweepRun(home: string): Promise<void> {
   for (const left of await readdir(runIn(home)).catch(() => [])) {
+    // Other servers have their sockets and locks there too, which may be as old as they like.
+    const [mine, machine, pid] = /^(?:askpass|glab)-(?:([0-9a-f]{8})-(\d+)-)?/.exec(left) ?? [];
+    if (mine === undefined) continue;
     const path = join(runIn(home), left);
-    const [, machine, pid] = /^\w+-([0-9a-f]{8})-(\d+)-/.exec(left) ?? [];
     const made = await stat(path).catch(() => undefined);
     const dead = machine === here && !isAlive(Number(pid));
     if (dead || (made && Date.now() - made.mtimeMs > STALE_MS))
