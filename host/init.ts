@@ -14,7 +14,7 @@ import { wantedHost } from './models/models.ts';
 import { Prompt } from './terminal/prompt.ts';
 import { servers } from './servers.ts';
 import { hostSettings } from './settings.ts';
-import { clean, nearest } from './terminal/text.ts';
+import { clean, marked, nearest } from './terminal/text.ts';
 
 const help = `
 kuznia init: write a first kuznia.json by asking, look at each place that it names, and show what an editor needs.
@@ -185,7 +185,7 @@ function tried(text: string): void {
 
 function findingLines({ name, ok, found, fix }: Finding, io: Io): string {
   const { dim, green, yellow } = painter(io);
-  const head = `${ok ? green('✓') : yellow('–')} ${name}: ${clean(found)}\n`;
+  const head = marked(ok ? green('✓') : yellow('–'), `${name}: ${found}`, io.columns());
   return ok || fix === undefined ? head : `${head}  ${dim(fix)}\n`;
 }
 

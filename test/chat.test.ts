@@ -234,6 +234,14 @@ test('news of servers is told once', () => {
   assert.equal(told('degraded', 'again'), '');
   assert.equal(told('starting'), '');
   assert.equal(told('ready'), '✓ files is there again\n');
+  const all = (state: ServerState['state']) => {
+    written.out = '';
+    news.tell(['git', 'time'].map((name) => ({ name, state, tools: 0 })));
+    return written.out;
+  };
+  assert.equal(all('starting'), '… still starting: git, time\n');
+  assert.equal(all('starting'), '');
+  assert.equal(all('ready'), '✓ there now: git, time\n');
 });
 
 async function newHome(t: TestContext) {
@@ -311,6 +319,13 @@ test('/server:prompt asks for what it needs and sends the text; a mistyped one i
   assert.deepEqual(sent, ['Review a.ts kindly.']);
   await slash(talk, '/files:reveiw');
   assert.match(written.out, /There is no \/files:reveiw\. Did you mean \/files:review\?/);
+  const states = () => [{ name: 'late', state: 'starting' as const, tools: 0 }];
+  const late = { ...talk.session, connections: { ...connections(), states } };
+  await slash({ ...talk, session: late }, '/late:review');
+  assert.match(
+    written.out,
+    /The server late is starting, so \/late:review is not known\. Try again in a moment\./,
+  );
   await slash(talk, '/help');
   assert.match(written.out, /^\/undo .*\n(?:.*\n)*\/files:review +Reviews a file\.$/m);
   await slash(talk, '/context');

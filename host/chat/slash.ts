@@ -76,6 +76,13 @@ async function serverPrompt(talk: Talk, name: string, rest: string): Promise<voi
   const prompts = await connections.prompts(soon());
   const found = prompts.find((one) => nameOf(one) === name);
   if (!found) {
+    const server = name.split(':')[0];
+    const away = connections.states().find((one) => one.name === server && one.state !== 'ready');
+    if (away) {
+      throw new UsageError(
+        `The server ${away.name} is ${away.state}, so /${name} is not known. Try again in a moment.`,
+      );
+    }
     const near = nearest(name, [...slashNames, ...prompts.map(nameOf)], 1)[0];
     throw new UsageError(`There is no /${name}. ${near ? `Did you mean /${near}?` : 'See /help.'}`);
   }

@@ -14,14 +14,19 @@ export class ServerNews {
 
   tell(states: ServerState[]): void {
     const { yellow, green } = painter(this.#io);
+    const say = (mark: string, text: string) => this.#io.out(marked(mark, text, this.#io.columns()));
+    const [starting, there]: [string[], string[]] = [[], []];
     for (const { name, state, reason } of states) {
       const before = this.#known.get(name) ?? 'ready';
       // Trying again is no news.
       if (state === before || (state === 'starting' && before === 'degraded')) continue;
       this.#known.set(name, state);
-      const says = state === 'ready' ? 'is there again' : `is ${state}${reason ? `: ${reason}` : ''}`;
-      const mark = state === 'ready' ? green('✓') : yellow('!');
-      this.#io.out(marked(mark, `${name} ${says}`, this.#io.columns()));
+      if (state === 'degraded') say(yellow('!'), `${name} is degraded${reason ? `: ${reason}` : ''}`);
+      else if (state === 'starting') starting.push(name);
+      else if (before === 'starting') there.push(name);
+      else say(green('✓'), `${name} is there again`);
     }
+    if (starting.length > 0) say(yellow('…'), `still starting: ${starting.join(', ')}`);
+    if (there.length > 0) say(green('✓'), `there now: ${there.join(', ')}`);
   }
 }
