@@ -9,6 +9,7 @@ import { complete, type ChatRequest, type ModelError } from '../kit/model.ts';
 import { ollamaModel } from '../kit/ollama.ts';
 import { Window } from '../host/turn/window.ts';
 import { estimateErrors } from './bench/estimate.ts';
+import { oddSchemas } from './fixtures/odd-schemas.ts';
 import { startOllama } from './real-ollama.ts';
 import { openSandboxServer } from './sandbox-kit.ts';
 import { cleanEnv, missing } from './support.ts';
@@ -107,6 +108,15 @@ for (const [name, task] of Object.entries(tasks)) {
     assert.notEqual(answer.trim(), '');
   });
 }
+
+test('a grammar can be made of any argument that a tool may have', SLOW, async () => {
+  for (const [what, schema] of Object.entries(oddSchemas)) {
+    const format = { type: 'object', properties: { a: schema }, required: ['a'] };
+    const asked = ask('smollm2-plain', 'Say hello.', { format, options: { num_predict: 2, temperature: 0 } });
+    const answer = await complete(model, asked, patient()).catch((error: Error) => error.message);
+    assert.ok(typeof answer === 'object', `${what}: ${String(answer)}`);
+  }
+});
 
 const counted = z.object({ prompt_eval_count: z.number() });
 const said = z.object({
