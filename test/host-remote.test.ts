@@ -21,6 +21,8 @@ async function start(t: TestContext, server: McpHttp, more: { bearer?: string; t
   };
   const begin = async () => {
     const connections = await connect(doors([setting]), { home, journal: noJournal, env: {} });
+    // A machine that has much to do takes longer than a prompt waits.
+    await connections.started(20_000);
     t.after(() => connections.close());
     t.after(() => server.stop());
     const { signal } = new AbortController();
