@@ -113,8 +113,8 @@ test('a grammar can be made of any argument that a tool may have', SLOW, async (
   for (const [what, schema] of Object.entries(oddSchemas)) {
     const format = { type: 'object', properties: { a: schema }, required: ['a'] };
     const asked = ask('smollm2-plain', 'Say hello.', { format, options: { num_predict: 2, temperature: 0 } });
-    const answer = await complete(model, asked, patient()).catch((error: Error) => error.message);
-    assert.ok(typeof answer === 'object', `${what}: ${String(answer)}`);
+    const answer = await complete(model, asked, patient()).catch((error: unknown) => String(error));
+    assert.equal(typeof answer, 'object', `${what}: ${JSON.stringify(answer)}`);
   }
 });
 
