@@ -14,9 +14,11 @@ export class ChildTransport extends StdioClientTransport {
   }
 
   override async start(): Promise<void> {
-    await super.start();
+    const started = super.start();
+    // Known at once: a host that is asked to end before it hears that the child runs ends it too.
     this.#pid = this.pid ?? undefined;
     if (this.#pid !== undefined) born(this.#pid, this.#home);
+    await started;
   }
 
   override close(): Promise<void> {
