@@ -159,6 +159,8 @@ test('each error names the argument that is wrong, and what to give', async (t) 
     ['gitlab_history', { project: P, search: 'x' }, /`search` looks at names of branches and tags/],
     ['gitlab_show_issue', { project: P }, /`issue`: missing: expected string/],
     ['gitlab_list_issues', { project: P, search: 'x'.repeat(100_000) }, /argument is too long.*Shorten/],
+    ['gitlab_read_file', { project: P, path: 'x'.repeat(100_000) }, /^.{0,200}longer than a path can be/],
+    ['gitlab_diff', { project: P, merge_request: 1, file: 'x'.repeat(9000) }, /^.{0,200}is not changed/],
     ['gitlab_list_issues', { project: P, type: 'rm -rf' }, /`type` is none that this GitLab has.*EPIC/],
     ['gitlab_create_project', { path: 'nobody/x' }, /no group or user `nobody`.*`path`.*gitlab_find/],
     ['gitlab_create_project', { path: 'x'.repeat(300) }, /too long/],

@@ -4,7 +4,7 @@ import { applyEdit } from './edits.ts';
 import { project, record } from './fields.ts';
 import { atProject, type GitLab, type Place } from './gitlab.ts';
 import { GitLabError } from './errors.ts';
-import { filePath, refName } from './targets.ts';
+import { filePath, refName, shown } from './targets.ts';
 import { asText, cut } from './text.ts';
 
 const tool = toolFor<GitLab>();
@@ -113,13 +113,15 @@ async function prepared(
 function plainAction({ action, content, encoding, last_commit_id, previous_path }: Action, path: string) {
   if (action === 'edit') throw new Error('edits are made before');
   if ((action === 'create' || action === 'update') && content === undefined) {
-    throw new ToolError(`${action} of ${path} needs \`content\` (\`edit\` takes old_text and new_text).`);
+    throw new ToolError(
+      `${action} of ${shown(path)} needs \`content\` (\`edit\` takes old_text and new_text).`,
+    );
   }
   if (action === 'move' && previous_path === undefined)
-    throw new ToolError(`move to ${path} needs \`previous_path\`.`);
+    throw new ToolError(`move to ${shown(path)} needs \`previous_path\`.`);
   if (encoding === 'base64' && !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(content ?? '')) {
     throw new ToolError(
-      `The content of ${path} is no base64. Encode it, or leave \`encoding\` out for text.`,
+      `The content of ${shown(path)} is no base64. Encode it, or leave \`encoding\` out for text.`,
     );
   }
   return {
@@ -145,7 +147,7 @@ async function edit(
   edited: Map<string, Edited>,
 ): Promise<void> {
   if (one.old_text === undefined || one.new_text === undefined) {
-    throw new ToolError(`edit of ${path} needs \`old_text\` and \`new_text\`.`);
+    throw new ToolError(`edit of ${shown(path)} needs \`old_text\` and \`new_text\`.`);
   }
   const before = edited.get(path) ?? (await read(place, ref, path));
   if (

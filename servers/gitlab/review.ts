@@ -10,6 +10,7 @@ import { publishReview, type ReviewNote } from './publish.ts';
 import { slim } from './shapes.ts';
 import { oneLine, refuseQuickActions } from './text.ts';
 
+import { shown } from './targets.ts';
 const tool = toolFor<GitLab>();
 
 /** Characters of one answer's diff. */
@@ -64,7 +65,7 @@ export const review = [
         const found = (await diffsOf(api, path, new Set([file]))).get(file);
         if (!found)
           throw new ToolError(
-            `${file} is not changed by !${iid}. Leave \`file\` out to see which files are.`,
+            `${shown(file)} is not changed by !${iid}. Leave \`file\` out to see which files are.`,
           );
         const { text, next } = rendered([found], context, 0, startRow(cursor));
         return { sha, diff: text, ...(next && { next: `0.${next.row}` }) };
@@ -143,7 +144,7 @@ async function prepared(given: z.output<typeof input>, gitlab: GitLab, ctx: Para
       notes.push({ note: withSuggestion(one), position: positionOf(one, diffs.get(one.file), refs) });
     } catch (error) {
       if (!(error instanceof ToolError)) throw error;
-      faults.push(`comment ${index + 1} (${one.file}:${one.line}): ${error.message}`);
+      faults.push(`comment ${index + 1} (${shown(one.file)}:${one.line}): ${error.message}`);
     }
   }
   if (faults.length > 0) {

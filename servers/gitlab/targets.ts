@@ -123,10 +123,15 @@ function isProjectPath(text: string): boolean {
   );
 }
 
+/** PATH_MAX of Linux (limits.h). */
+const LONGEST_PATH = 4096;
+
 /** A path inside a repository; throws for one that leads out of it. */
 export function filePath(text: string): string {
   const path = text.replace(/^\.?\/+/, '').replace(/\/+$/, '');
   const parts = path.split('/');
+  if (path.length > LONGEST_PATH)
+    throw new ToolError(`\`${shown(path)}\` is longer than a path can be (${LONGEST_PATH} characters).`);
   if (/[\0-\x1f]|%2f|%2e/i.test(path) || parts.some((part) => part === '..' || part === '.')) {
     throw new ToolError(
       `\`${shown(text)}\` is no path inside a repository: no \`..\`, no %2F. Give it from the repository's root.`,
