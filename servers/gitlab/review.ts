@@ -8,9 +8,9 @@ import { diffPage, diffRefs, PER_PAGE, type FileDiff } from './patch.ts';
 import { positionOf } from './position.ts';
 import { publishReview, type ReviewNote } from './publish.ts';
 import { slim } from './shapes.ts';
+import { shown } from './targets.ts';
 import { oneLine, refuseQuickActions } from './text.ts';
 
-import { shown } from './targets.ts';
 const tool = toolFor<GitLab>();
 
 /** Characters of one answer's diff. */
