@@ -36,9 +36,10 @@ export async function auth(scope: Scope): Promise<Figure[]> {
 }
 
 async function corpusFigures(scope: Scope): Promise<Figure[]> {
-  const [samples = [], later = []] = ['corpus', 'later'].map((name) =>
+  const [first = [], outside = [], later = []] = ['corpus', 'outside', 'later'].map((name) =>
     readCorpus(readFileSync(`${root}test/fixtures/codes/${name}.tsv`, 'utf8')),
   );
+  const samples = [...first, ...outside];
   const guesses: Record<string, (sample: Sample) => string> = {
     ours(sample) {
       const found = extractCode(sample);
@@ -51,6 +52,7 @@ async function corpusFigures(scope: Scope): Promise<Figure[]> {
   if (detect) guesses[OTP_DETECTOR] = detect;
   const corpora: [string, Sample[]][] = [
     ['', samples],
+    [', messages by somebody who did not know the rules', outside],
     [', messages written later', later],
   ];
   const results = corpora.flatMap(([which, messages]) =>
@@ -63,6 +65,7 @@ async function corpusFigures(scope: Scope): Promise<Figure[]> {
   const details = {
     ...Object.fromEntries(results),
     messages: samples.length,
+    'by somebody who did not know the rules': outside.length,
     'written later': later.length,
     wrong,
   };
