@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileDiffs, type FileDiff } from './diffs.ts';
 import { updateHook } from './protection.ts';
 
 export class GitFault extends Error {}
@@ -14,10 +16,27 @@ interface TreeEntry {
   mode: string;
 }
 
+const HASH = /^[0-9a-f]{40}$/;
+/** What these say of commits that are named by their hashes never changes. */
+const LASTING = new Set(['diff', 'log', 'ls-tree', 'merge-base', 'merge-tree', 'rev-list', 'show']);
+
+/** A bare repository as gitrepository-layout(5) has it. */
+const CONFIG = `[core]
+	repositoryformatversion = 0
+	filemode = true
+	bare = true
+[http]
+	receivepack = true
+[receive]
+	denyDeleteCurrent = ignore
+`;
+
 /** A bare repository behind a project of the double: everything that GitLab would ask Gitaly for is asked of git. */
 export class Repo {
   readonly folder: string;
   readonly #trees = new Map<string, TreeEntry[]>();
+  readonly #commits = new Set<string>();
+  readonly #lasting = new Map<string, Promise<string>>();
 
   constructor(folder: string) {
     this.folder = folder;
@@ -25,10 +44,11 @@ export class Repo {
 
   static async create(folder: string): Promise<Repo> {
     const repo = new Repo(folder);
-    await run(['init', '--quiet', '--bare', '--initial-branch=main', folder], {});
-    await repo.git(['config', 'http.receivepack', 'true']);
+    for (const part of ['hooks', 'objects/info', 'objects/pack', 'refs/heads', 'refs/tags'])
+      await mkdir(join(folder, part), { recursive: true });
+    await writeFile(join(folder, 'HEAD'), 'ref: refs/heads/main\n');
     // What may be deleted is for the hook to say, as GitLab says it.
-    await repo.git(['config', 'receive.denyDeleteCurrent', 'ignore']);
+    await writeFile(join(folder, 'config'), CONFIG);
     await writeFile(join(folder, 'hooks', 'update'), updateHook, { mode: 0o755 });
     return repo;
   }
@@ -61,7 +81,15 @@ export class Repo {
     args: string[],
     options: { input?: string | Buffer; env?: Record<string, string> } = {},
   ): Promise<string> {
-    return (await this.bytes(args, options)).toString('utf8');
+    const key = isLasting(args) && Object.keys(options).length === 0 ? args.join('\0') : undefined;
+    const known = key === undefined ? undefined : this.#lasting.get(key);
+    if (known) return known;
+    const asked = this.bytes(args, options).then((out) => out.toString('utf8'));
+    if (key === undefined) return asked;
+    this.#lasting.set(key, asked);
+    // What is not there yet may come.
+    asked.catch(() => this.#lasting.delete(key));
+    return asked;
   }
 
   bytes(
@@ -72,6 +100,24 @@ export class Repo {
   }
 
   async resolve(ref: string): Promise<string | undefined> {
+    if (this.#commits.has(ref)) return ref;
+    const found = (await this.#branch(ref)) ?? (await this.#parsed(ref));
+    if (found !== undefined) this.#commits.add(found);
+    return found;
+  }
+
+  /** A branch from its file: this is asked most of all. Where the name may mean anything else, git says what (gitrevisions(7)). */
+  async #branch(ref: string): Promise<string | undefined> {
+    if (!/^[\w-][\w/-]*$/.test(ref)) return undefined;
+    const whole = /^refs\/(?:heads|merge-requests)\//.test(ref);
+    const others = ['packed-refs', ...(whole ? [] : [ref, `refs/${ref}`, `refs/tags/${ref}`])];
+    if (others.some((other) => existsSync(join(this.folder, other)))) return undefined;
+    const path = join(this.folder, whole ? ref : `refs/heads/${ref}`);
+    const text = (await readFile(path, 'utf8').catch(() => '')).trim();
+    return HASH.test(text) ? text : undefined;
+  }
+
+  async #parsed(ref: string): Promise<string | undefined> {
     try {
       return (
         await this.git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`])
@@ -188,41 +234,9 @@ export class Repo {
     }
   }
 
-  /** Changed files of a diff, each with its unified diff as GitLab's API gives it: hunks only. */
-  async diffs(
-    from: string,
-    to: string,
-  ): Promise<
-    {
-      old_path: string;
-      new_path: string;
-      a_mode: string;
-      b_mode: string;
-      new_file: boolean;
-      deleted_file: boolean;
-      renamed_file: boolean;
-      diff: string;
-    }[]
-  > {
-    const raw = await this.git(['diff', '--no-color', '-M', from, to]);
-    return raw
-      .split(/^(?=diff --git )/m)
-      .filter(Boolean)
-      .map((part) => {
-        const at = part.indexOf('\n@@');
-        const head = at < 0 ? part : part.slice(0, at);
-        const [, first = '', second = ''] = /^diff --git a\/(.+) b\/(.+)$/m.exec(head) ?? [];
-        const old_path = /^rename from (.+)$/m.exec(head)?.[1] ?? first;
-        return {
-          old_path,
-          new_path: /^rename to (.+)$/m.exec(head)?.[1] ?? second,
-          ...modes(head),
-          new_file: /^new file mode/m.test(head),
-          deleted_file: /^deleted file mode/m.test(head),
-          renamed_file: /^rename from/m.test(head),
-          diff: at < 0 ? (/^Binary files.*$/m.exec(head)?.[0] ?? '') : part.slice(at + 1),
-        };
-      });
+  /** What changed between two commits. */
+  async diffs(from: string, to: string): Promise<FileDiff[]> {
+    return fileDiffs(await this.git(['diff', '--no-color', '-M', from, to]));
   }
 
   async close(): Promise<void> {
@@ -230,15 +244,11 @@ export class Repo {
   }
 }
 
-/** File modes before and after, as a diff's head tells them; 0 where there is no file. */
-function modes(head: string): { a_mode: string; b_mode: string } {
-  const mode = (pattern: RegExp) => pattern.exec(head)?.[1];
-  const both = mode(/^index \S+ (\d+)$/m) ?? '100644';
-  const [made, gone] = [mode(/^new file mode (\d+)$/m), mode(/^deleted file mode (\d+)$/m)];
-  return {
-    a_mode: made ? '0' : (gone ?? mode(/^old mode (\d+)$/m) ?? both),
-    b_mode: gone ? '0' : (made ?? mode(/^new mode (\d+)$/m) ?? both),
-  };
+function isLasting([command = '', ...args]: string[]): boolean {
+  const end = args.indexOf('--');
+  const revisions = (end < 0 ? args : args.slice(0, end)).filter((arg) => !arg.startsWith('-'));
+  const named = revisions.flatMap((arg) => arg.replace(/:.*/s, '').split(/\.{2,3}/));
+  return LASTING.has(command) && named.length > 0 && named.every((one) => HASH.test(one));
 }
 
 function run(
