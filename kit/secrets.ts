@@ -182,7 +182,8 @@ const worthALook: Record<Kind, RegExp> = {
   text: /^/,
   numbers: /(?:[0-9a-f]{2}[ :-]?){8}|(?:\d{1,3},\s{0,20}){7}/i,
   // RFC 2045 (6.8) breaks after 76 characters, RFC 7468 after 64.
-  lines: /[A-Za-z0-9+/]{60}(?:\s|\\[rn])/,
+  // Looked for from its end: from each letter on, a text without lines would take sixty times as long.
+  lines: /[\s\\](?<=[A-Za-z0-9+/]{60}.)/s,
 };
 
 // Tokens that their own shape gives away, so that one nobody registered is not written either. Each starts at a
