@@ -73,8 +73,10 @@ export class Repo {
           mode,
         };
       });
-    this.#trees.set(key, entries);
-    return entries;
+    // GitLab's Tree#sorted_entries: folders, then files, then submodules.
+    const sorted = ['tree', 'blob', 'commit'].flatMap((type) => entries.filter((one) => one.type === type));
+    this.#trees.set(key, sorted);
+    return sorted;
   }
 
   async git(

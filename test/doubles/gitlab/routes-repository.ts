@@ -24,9 +24,7 @@ export const repositoryRoutes: Route[] = [
       const items = await project.repo.tree(sha, path, yes(query.get('recursive'))).catch(() => {
         throw new Refused(404, '404 invalid revision or path Not Found');
       });
-      // GitLab's Tree#sorted_entries: folders, then files, then submodules.
-      const sorted = ['tree', 'blob', 'commit'].flatMap((type) => items.filter((one) => one.type === type));
-      return paged(asked, sorted, `/projects/${project.id}/repository/tree`);
+      return paged(asked, items, `/projects/${project.id}/repository/tree`);
     },
   ],
   [
