@@ -30,7 +30,7 @@ const ask = (name: string, content: string, more: Partial<ChatRequest> = {}): Ch
   ...more,
 });
 const patient = () => AbortSignal.timeout(400_000);
-const SLOW = { skip, timeout: 900_000 };
+const SLOW = { skip, timeout: 1_500_000 };
 
 test('it answers, and lists the models with their capabilities', SLOW, async () => {
   assert.deepEqual(await model.reachable(patient()), { ok: true, version: '0.24.0' });

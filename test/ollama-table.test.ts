@@ -119,7 +119,7 @@ test('the double answers each request of the table as the real one did', async (
 
 test(
   'the real Ollama still answers so',
-  { skip: missing('KUZNIA_REAL_OLLAMA', 'OLLAMA_MODELS_DIR'), timeout: 900_000 },
+  { skip: missing('KUZNIA_REAL_OLLAMA', 'OLLAMA_MODELS_DIR'), timeout: 1_500_000 },
   async () => {
     const server = await startOllama(ownStore());
     assert.ok(server);

@@ -155,7 +155,7 @@ try {
     plugins: [observedClients, whereItStands],
     logLevel: 'warning',
   });
-  const defaults = ['--test-concurrency=6', '--test-timeout=600000'];
+  const defaults = ['--test-concurrency=6', '--test-timeout=1800000'];
   const hook = pathToFileURL(join(import.meta.dirname, 'scan', 'hook.mjs')).href;
   // A pipe would get TAP; who sits at a terminal reads the other.
   if (process.stdout.isTTY) defaults.push('--test-reporter=spec');
