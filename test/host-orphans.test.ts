@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,16 +14,6 @@ import { noJournal } from '../kit/journal.ts';
 import { start, startSession, until } from './support.ts';
 
 // Servers that end neither with their input nor when they are asked to, and a host that is ended in every way.
-
-/** Whether it runs: what was ended stays a zombie until the process that got it from its dead parent asks. */
-function runs(pid: number): boolean {
-  if (!isAlive(pid)) return false;
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return isAlive(pid);
-  }
-}
 
 const main = fileURLToPath(new URL('../host/main.ts', import.meta.url));
 const script = join(import.meta.dirname, 'fixtures', 'foreign.mjs');
@@ -58,7 +47,7 @@ test('a server that outlives its host, which was killed, is ended by the next on
   said.children.push({ pid: bystander.pid, began: '1' });
   await writeFile(join(records, name), JSON.stringify(said));
   const next = await connect(doors([]), { home, journal: noJournal, env: {} });
-  await until('it is gone', () => !runs(pid), 20_000);
+  await until('it is gone', () => !isAlive(pid), 20_000);
   await until('the record too', async () => (await readdir(records)).length === 0);
   assert.equal(bystander.exitCode, null);
   await next.close();
@@ -85,6 +74,6 @@ for (const when of ['while the servers start', 'while they are being ended']) {
     }
     host.kill('SIGTERM');
     assert.equal(await host.exited, 0);
-    await until('it is gone', () => !runs(pid), 20_000);
+    await until('it is gone', () => !isAlive(pid), 20_000);
   });
 }
