@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
-import { isAlive } from './alive.ts';
+import { isAlive, startOf } from './alive.ts';
 
 const holder = z.object({ pid: z.number(), start: z.string(), nonce: z.string() });
 type Holder = z.output<typeof holder>;
@@ -74,17 +74,6 @@ function isDead({ pid, start }: Holder, path: string): boolean {
     return Date.now() - statSync(path).mtimeMs > STALE_MS;
   } catch {
     return false;
-  }
-}
-
-/** When the process began, in ticks since boot (proc(5), field 22): a process id may have been given away again. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? 'dead' : (fields[19] ?? '');
-  } catch {
-    return '';
   }
 }
 

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { readStat, statOf } from '../../kit/alive.ts';
 import { command } from '../../kit/command.ts';
 
 /** A process, with when it began: a number is given out again after it ends. */
@@ -55,26 +55,16 @@ export async function processes(): Promise<Process[]> {
   const numbers = names.filter((name) => /^\d+$/.test(name));
   if (numbers.length === 0) return listed();
   const read = numbers.map(async (name) => {
-    const text = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
-    return told(Number(name), text) ?? [];
+    const stat = readStat(await readFile(`/proc/${name}/stat`, 'latin1').catch(() => ''));
+    return stat && !stat.ended ? [{ pid: Number(name), parent: stat.parent, began: stat.began }] : [];
   });
   return (await Promise.all(read)).flat();
 }
 
 /** When a process began, known at once; undefined where it is none any more, or the system does not say so fast. */
 export function beganAt(pid: number): string | undefined {
-  try {
-    return told(pid, readFileSync(`/proc/${pid}/stat`, 'utf8'))?.began;
-  } catch {
-    return undefined;
-  }
-}
-
-/** proc(5): the name in brackets may hold anything; parent is the 4th field, start time the 22nd, a zombie's state Z. */
-function told(pid: number, stat: string): Process | undefined {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, parent, began] = [fields[0], fields[1], fields[19]];
-  return parent && began && state !== 'Z' ? { pid, parent: Number(parent), began } : undefined;
+  const stat = statOf(pid);
+  return stat?.ended ? undefined : stat?.began;
 }
 
 async function listed(): Promise<Process[]> {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { linkSync, readFileSync } from 'node:fs';
+import { linkSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { ToolError } from '../../../kit/tool.ts';
-import { isAlive } from '../../../kit/alive.ts';
+import { isAlive, startOf } from '../../../kit/alive.ts';
 import { codeOf } from './faults.ts';
 
 const holder = z.object({ pid: z.number(), start: z.string(), nonce: z.string(), since: z.string() });
@@ -100,20 +100,6 @@ async function isDead(other: Holder, path: string): Promise<boolean> {
     return Date.now() - (await stat(path)).mtimeMs > STALE_MS;
   } catch {
     return false;
-  }
-}
-
-/**
- * When the process began, in clock ticks since boot: a process id alone may have been given away again. Field 22 of
- * proc(5) stat, counted past the name, which may hold anything. Empty where there is no /proc. A zombie is dead.
- */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? 'dead' : (fields[19] ?? '');
-  } catch {
-    return '';
   }
 }
 
