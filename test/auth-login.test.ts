@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createHmac, randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
@@ -16,7 +15,7 @@ import { ToolError, toolFor, type JsonObject, type ServerDefinition, type ToolCo
 import { noJournal } from '../kit/journal.ts';
 import { authHome, keep, openAuthServer } from './auth-kit.ts';
 import { dovecot, freePort, type Mailbox } from './doubles/mail-dovecot.ts';
-import { missing } from './support.ts';
+import { listening, missing } from './support.ts';
 
 const settings = otpSettings.parse({ type: 'totp', secret: 'JBSWY3DPEHPK3PXP', period: 600 });
 const password = 'kzcanary-site-password-1';
@@ -45,13 +44,8 @@ async function site(t: TestContext, senders: Record<string, Send>) {
       if (right) signedIn++;
       return response.writeHead(right ? 200 : 403).end(right ? 'welcome' : 'wrong code');
     })();
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const { port } = z.object({ port: z.number() }).parse(server.address());
+  const port = await listening(t, server);
   return { origin: `http://127.0.0.1:${port}`, sent, signedIn: () => signedIn };
 }
 

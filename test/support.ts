@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -255,4 +256,14 @@ export async function serveHere<Config, Deps>(
   };
   t.after(close);
   return { url: server.url, sessions: server.sessions, opened, close };
+}
+
+/** The port of loopback that a server listens on; it ends, with all its connections, when the test does. */
+export async function listening(t: Pick<TestContext, 'after'>, server: Server): Promise<number> {
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return z.object({ port: z.number() }).parse(server.address()).port;
 }

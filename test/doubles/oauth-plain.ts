@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { z } from 'zod';
+import { listening } from '../support.ts';
 import type { Ending } from '../auth-kit.ts';
 
 /**
@@ -70,13 +69,8 @@ export async function plainOauth(
           });
       });
     } else response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Front page');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const { port } = z.object({ port: z.number() }).parse(server.address());
+  const port = await listening(t, server);
   const issuer = () => `http://127.0.0.1:${port}`;
   return { issuer: `${issuer()}/tenant`, refused };
 }

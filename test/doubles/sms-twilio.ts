@@ -1,7 +1,6 @@
 import { createServer } from 'node:http';
-import { once } from 'node:events';
 import type { TestContext } from 'node:test';
-import { z } from 'zod';
+import { listening } from '../support.ts';
 
 /** Twilio's list of messages, as its API answers (twilio.com/docs/messaging/api/message-resource). */
 export async function twilio(t: TestContext, sid: string, token: string) {
@@ -21,13 +20,8 @@ export async function twilio(t: TestContext, sid: string, token: string) {
     }
     polls++;
     response.end(JSON.stringify({ messages, page: 0, page_size: 20, next_page_uri: null }));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const { port } = z.object({ port: z.number() }).parse(server.address());
+  const port = await listening(t, server);
   return {
     url: `http://127.0.0.1:${port}`,
     polls: () => polls,
